@@ -1,0 +1,1 @@
+"""What every other package may know: errors, settings, logs, metrics, HTTP plumbing."""

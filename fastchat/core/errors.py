@@ -1,0 +1,140 @@
+"""Every error that leaves one of our packages.
+
+    FastChatError
+    ├── RequestError              the caller can mend it
+    │   ├── InvalidRequest          400
+    │   │   └── ContextLengthExceeded
+    │   ├── AuthenticationFailed    401
+    │   ├── UnknownModel            404
+    │   ├── UnknownRoute            404
+    │   ├── MethodNotAllowed        405
+    │   ├── RequestTooLarge         413
+    │   └── QueueFull               429
+    ├── UpstreamError             the caller can only try again
+    │   ├── WorkerFailed            502
+    │   ├── NoWorker                503
+    │   └── WorkerTimeout           504
+    └── SetupError                a person has to change a file, a flag or an installation
+
+An error knows its HTTP status and the fields of OpenAI's error object; each API dresses it in its own envelope.
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+
+class FastChatError(Exception):
+    """Base of the tree. `message` is meant for the person who made the call."""
+
+    status: ClassVar[int] = 500
+    type: ClassVar[str] = "api_error"
+    code: ClassVar[str | None] = "internal_error"
+
+    def __init__(self, message: str, *, param: str | None = None, retry_after_s: int | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.retry_after_s = retry_after_s
+
+
+class RequestError(FastChatError):
+    """The request cannot be answered as it stands."""
+
+    status: ClassVar[int] = 400
+    type: ClassVar[str] = "invalid_request_error"
+    code: ClassVar[str | None] = None
+
+
+class InvalidRequest(RequestError):
+    """A field is missing, has the wrong type or an impossible value."""
+
+    code: ClassVar[str | None] = "invalid_value"
+
+
+class ContextLengthExceeded(InvalidRequest):
+    """The prompt does not fit into the model's context."""
+
+    code: ClassVar[str | None] = "context_length_exceeded"
+
+    def __init__(self, prompt_tokens: int, context_length: int) -> None:
+        super().__init__(
+            f"This model's maximum context length is {context_length} tokens; the prompt has {prompt_tokens}. "
+            "Shorten the messages.",
+            param="messages",
+        )
+
+
+class AuthenticationFailed(RequestError):
+    status: ClassVar[int] = 401
+    type: ClassVar[str] = "authentication_error"
+    code: ClassVar[str | None] = "invalid_api_key"
+
+
+class UnknownModel(RequestError):
+    """Nobody has ever served a model of this name."""
+
+    status: ClassVar[int] = 404
+    code: ClassVar[str | None] = "model_not_found"
+
+    def __init__(self, model: str, known: Sequence[str]) -> None:
+        shown = ", ".join(sorted(known)[:20]) or "none"
+        super().__init__(f"The model {model[:200]!r} does not exist. Models served here: {shown}.", param="model")
+
+
+class UnknownRoute(RequestError):
+    status: ClassVar[int] = 404
+    code: ClassVar[str | None] = "unknown_url"
+
+
+class MethodNotAllowed(RequestError):
+    status: ClassVar[int] = 405
+    code: ClassVar[str | None] = "method_not_allowed"
+
+
+class RequestTooLarge(RequestError):
+    status: ClassVar[int] = 413
+    code: ClassVar[str | None] = "request_too_large"
+
+
+class QueueFull(RequestError):
+    """All slots are busy and the queue in front of them is full."""
+
+    status: ClassVar[int] = 429
+    type: ClassVar[str] = "rate_limit_error"
+    code: ClassVar[str | None] = "queue_full"
+
+
+class UpstreamError(FastChatError):
+    """The caller did nothing wrong; the model could not answer."""
+
+    type: ClassVar[str] = "server_error"
+
+
+class WorkerFailed(UpstreamError):
+    status: ClassVar[int] = 502
+    code: ClassVar[str | None] = "worker_failed"
+
+
+class NoWorker(UpstreamError):
+    """The model is known, but nothing that serves it is alive."""
+
+    status: ClassVar[int] = 503
+    code: ClassVar[str | None] = "no_worker"
+
+
+class WorkerTimeout(UpstreamError):
+    status: ClassVar[int] = 504
+    code: ClassVar[str | None] = "worker_timeout"
+
+
+class SetupError(FastChatError):
+    """Says what was given, what is allowed and what to do; commands print it without a traceback."""
+
+    code: ClassVar[str | None] = "setup_error"
+
+
+class MissingPackage(SetupError):
+    """An optional package is needed; names the command that installs it."""
+
+    def __init__(self, package: str, extra: str, needed_for: str) -> None:
+        super().__init__(f'{needed_for} needs the package {package!r}. Install it with: pip install "fschat[{extra}]"')

@@ -1,0 +1,1 @@
+"""What turns messages into text. One small protocol (`base`), one registry of names, one file an engine."""

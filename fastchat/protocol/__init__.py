@@ -1,0 +1,1 @@
+"""What travels between processes: OpenAI's API and the controller's."""

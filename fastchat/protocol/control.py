@@ -1,0 +1,81 @@
+"""What workers tell the controller and what the controller tells callers.
+
+    PUT    /workers/{worker_id}           Announcement → Lease      "I am here"; repeated, it keeps the worker alive
+    DELETE /workers/{worker_id}                                     sign-off
+    GET    /workers?after=E:V&wait_s=20   → Snapshot                returns at once unless version E:V is still current
+
+A worker that announces nothing for `Lease.ttl_s` seconds is forgotten. The state is soft: a controller that was
+restarted knows everybody again after one announcement each. Until that time has passed its snapshots say
+`is_settled = false`, and callers keep what they knew before.
+"""
+
+import os
+import secrets
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+TTL_S = 6.0
+ANNOUNCE_EVERY_S = 2.0
+TOKEN_ENV = "FASTCHAT_CONTROLLER_TOKEN"
+
+PolicyName: TypeAlias = Literal["least_loaded", "shortest_queue", "lottery"]
+WorkerId: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+ModelName: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+
+
+def new_worker_id() -> str:
+    """A name for one life of one worker: it must not survive a restart, or the old life's sign-off ends the new one."""
+    return secrets.token_hex(8)
+
+
+def controller_token() -> str | None:
+    """The secret that controller, workers and callers share."""
+    return os.environ.get(TOKEN_ENV) or None
+
+
+class _Wire(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", protected_namespaces=())
+
+
+class ServedModel(_Wire):
+    """One name under which a worker answers."""
+
+    name: ModelName
+    upstream_name: ModelName | None = None  # what the endpoint itself calls it, where that differs
+    context_length: int | None = Field(None, ge=1)  # tokens a request may use
+    features: tuple[str, ...] = ()
+    engine: str | None = None
+
+
+class Load(_Wire):
+    """How busy a worker is, counted in requests."""
+
+    running: int = Field(0, ge=0)
+    waiting: int = Field(0, ge=0)
+
+
+class Announcement(_Wire):
+    url: str = Field(pattern=r"^https?://[^\s]+$")  # without `/v1`
+    models: tuple[ServedModel, ...] = Field(min_length=1)
+    capacity: int = Field(1, ge=1)  # requests it decodes at the same time
+    load: Load = Load()
+    is_draining: bool = False  # finishes what runs, wants nothing new
+    api_key: str | None = None  # callers must send it as a bearer token
+
+
+class Lease(_Wire):
+    ttl_s: float
+    announce_every_s: float
+
+
+class WorkerEntry(Announcement):
+    worker_id: WorkerId
+
+
+class Snapshot(_Wire):
+    version: str  # opaque; changes when who serves what changes, not with the load
+    is_settled: bool
+    policy: PolicyName
+    workers: tuple[WorkerEntry, ...]
+    departed_models: tuple[str, ...]  # were served once, nobody alive serves them

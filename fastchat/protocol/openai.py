@@ -1,0 +1,283 @@
+"""OpenAI's API: the requests we read, and the pieces of answers that more than one process writes.
+
+Field by field after OpenAI's reference (SDK 3.52), plus the extras that vLLM's users send. Types are checked strictly:
+a number in quotes is an error, not a number. Fields nobody knows are kept in `model_extra` and reach the engine.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from fastchat.core.errors import FastChatError, InvalidRequest
+
+TokenIds: TypeAlias = list[Annotated[int, Field(ge=0)]]
+Stop: TypeAlias = Annotated[str, Field(max_length=1000)] | Annotated[list[str], Field(max_length=64)]
+Penalty: TypeAlias = Annotated[float, Field(ge=-2, le=2, allow_inf_nan=False)]
+Bias: TypeAlias = Annotated[float, Field(ge=-100, le=100, allow_inf_nan=False)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(strict=True, extra="allow")
+
+
+class ContentPart(_Part):
+    type: str
+    text: str | None = None
+
+    @model_validator(mode="after")
+    def _text_parts_have_text(self) -> "ContentPart":
+        if self.type in ("text", "input_text") and self.text is None:
+            raise ValueError("a text part needs a field 'text'")
+        return self
+
+
+class FunctionCall(_Part):
+    name: str
+    arguments: str
+
+
+class ToolCall(_Part):
+    id: str | None = None
+    type: str = "function"
+    function: FunctionCall | None = None
+
+
+class ChatMessage(_Part):
+    role: Literal["developer", "system", "user", "assistant", "tool", "function"]
+    content: str | list[ContentPart] | None = None
+    name: str | None = None
+    tool_calls: list[ToolCall] | None = None
+    tool_call_id: str | None = None
+
+    @model_validator(mode="after")
+    def _only_the_assistant_may_be_silent(self) -> "ChatMessage":
+        if self.content is None and self.role != "assistant":
+            raise ValueError(f"a message of role {self.role!r} needs content")
+        return self
+
+
+class FunctionDefinition(_Part):
+    name: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,128}$")
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+    strict: bool | None = None
+
+
+class FunctionTool(_Part):
+    type: Literal["function"]
+    function: FunctionDefinition
+
+
+class NamedFunction(_Part):
+    name: str
+
+
+class NamedToolChoice(_Part):
+    type: Literal["function"]
+    function: NamedFunction
+
+
+class JsonSchemaSpec(_Part):
+    model_config = ConfigDict(strict=True, extra="allow", protected_namespaces=())
+    name: str | None = None
+    json_schema: dict[str, Any] | None = Field(None, alias="schema")
+
+
+class ResponseFormat(_Part):
+    type: Literal["text", "json_object", "json_schema"]
+    json_schema: JsonSchemaSpec | None = None
+
+    @model_validator(mode="after")
+    def _a_schema_where_one_is_named(self) -> "ResponseFormat":
+        if self.type == "json_schema" and (self.json_schema is None or self.json_schema.json_schema is None):
+            raise ValueError("type 'json_schema' needs 'json_schema': {'name': …, 'schema': {…}}")
+        return self
+
+
+class StreamOptions(_Part):
+    include_usage: bool | None = None
+
+
+class SamplingFields(BaseModel):
+    """The fields that chat and text completions share."""
+
+    model_config = ConfigDict(strict=True, extra="allow")
+
+    model: str = Field(min_length=1, max_length=256)
+    temperature: float | None = Field(None, ge=0, le=2, allow_inf_nan=False)
+    top_p: float | None = Field(None, ge=0, le=1, allow_inf_nan=False)
+    top_k: int | None = Field(None, ge=-1, le=2**31 - 1)
+    min_p: float | None = Field(None, ge=0, le=1, allow_inf_nan=False)
+    n: int | None = Field(None, ge=1, le=128)
+    stop: Stop | None = None
+    stop_token_ids: TokenIds | None = None
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    seed: int | None = Field(None, ge=-(2**63), le=2**64 - 1)
+    presence_penalty: Penalty | None = None
+    frequency_penalty: Penalty | None = None
+    repetition_penalty: float | None = Field(None, gt=0, le=10, allow_inf_nan=False)
+    logit_bias: dict[str, Bias] | None = Field(None, max_length=1024)
+    ignore_eos: bool | None = None
+    response_format: ResponseFormat | None = None
+    grammar: str | None = Field(None, max_length=100_000)
+    user: str | None = None
+
+
+class ChatRequest(SamplingFields):
+    """`POST /v1/chat/completions`."""
+
+    messages: list[ChatMessage] = Field(min_length=1)
+    max_tokens: int | None = Field(None, ge=1, le=2**31 - 1)
+    max_completion_tokens: int | None = Field(None, ge=1, le=2**31 - 1)
+    logprobs: bool | None = None
+    top_logprobs: int | None = Field(None, ge=0, le=20)
+    tools: list[FunctionTool] | None = Field(None, max_length=128)
+    tool_choice: Literal["none", "auto", "required"] | NamedToolChoice | None = None
+    parallel_tool_calls: bool | None = None
+    chat_template_kwargs: dict[str, Any] | None = None
+
+    @model_validator(mode="after")
+    def _tool_choice_names_a_tool(self) -> "ChatRequest":
+        if isinstance(self.tool_choice, NamedToolChoice):
+            name = self.tool_choice.function.name
+            if name not in [tool.function.name for tool in self.tools or ()]:
+                raise ValueError(f"tool_choice names the function {name!r}, which is not among the tools")
+        if self.tool_choice == "required" and not self.tools:
+            raise ValueError("tool_choice 'required' needs tools")
+        return self
+
+
+class CompletionRequest(SamplingFields):
+    """`POST /v1/completions`."""
+
+    prompt: str | list[str] | TokenIds | list[TokenIds] = ""
+    suffix: str | None = None
+    max_tokens: int | None = Field(None, ge=0, le=2**31 - 1)
+    logprobs: int | None = Field(None, ge=0, le=20)
+    echo: bool | None = None
+    best_of: int | None = Field(None, ge=1, le=128)
+
+    @property
+    def prompts(self) -> list[str | list[int]]:
+        """The prompts of the batch, whichever of the four forms it came in."""
+        if isinstance(self.prompt, str):
+            return [self.prompt]
+        if self.prompt and isinstance(self.prompt[0], int):
+            return [[token for token in self.prompt if isinstance(token, int)]]
+        return [item for item in self.prompt if not isinstance(item, int)]
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "CompletionRequest":
+        if self.prompt == [] or [] in self.prompts:
+            raise ValueError("prompt must not be an empty list")
+        if self.best_of is not None and self.best_of < (self.n or 1):
+            raise ValueError(f"best_of ({self.best_of}) must be at least n ({self.n or 1})")
+        if self.best_of is not None and self.best_of > (self.n or 1) and self.stream:
+            raise ValueError("best_of cannot be streamed")
+        return self
+
+
+class EmbeddingRequest(BaseModel):
+    """`POST /v1/embeddings`."""
+
+    model_config = ConfigDict(strict=True, extra="allow")
+
+    model: str = Field(min_length=1, max_length=256)
+    input: str | list[str] | TokenIds | list[TokenIds]
+    encoding_format: Literal["float", "base64"] | None = None
+    dimensions: int | None = Field(None, ge=1)
+    user: str | None = None
+
+    @property
+    def inputs(self) -> list[str | list[int]]:
+        if isinstance(self.input, str):
+            return [self.input]
+        if self.input and isinstance(self.input[0], int):
+            return [[token for token in self.input if isinstance(token, int)]]
+        return [item for item in self.input if not isinstance(item, int)]
+
+    @model_validator(mode="after")
+    def _something_to_embed(self) -> "EmbeddingRequest":
+        if not self.inputs or any(not item for item in self.inputs):
+            raise ValueError("input must not be empty")
+        return self
+
+
+class TokenizeRequest(BaseModel):
+    """`POST /tokenize`, in vLLM's form: a prompt, or messages to be rendered first."""
+
+    model_config = ConfigDict(strict=True, extra="allow")
+
+    model: str | None = None
+    prompt: str | None = None
+    messages: list[ChatMessage] | None = None
+    add_special_tokens: bool = True
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> "TokenizeRequest":
+        if (self.prompt is None) == (not self.messages):
+            raise ValueError("give either 'prompt' or 'messages'")
+        return self
+
+
+class DetokenizeRequest(BaseModel):
+    """`POST /detokenize`."""
+
+    model_config = ConfigDict(strict=True, extra="allow")
+
+    model: str | None = None
+    tokens: TokenIds
+
+
+def invalid_request(error: ValidationError) -> InvalidRequest:
+    """The first thing pydantic complains about, as OpenAI would say it, and never long."""
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    path = ".".join(str(step) for step in first["loc"] if not _names_a_type(step))[:200]
+    message = str(first["msg"]).removeprefix("Value error, ")[:500]
+    if first["type"] == "json_invalid":
+        return InvalidRequest(f"The body is not valid JSON: {message.removeprefix('Invalid JSON: ')}")
+    where = f"'{path}': " if path else ""
+    return InvalidRequest(f"{where}{message}.", param=path or None)
+
+
+def _names_a_type(step: int | str) -> bool:
+    """pydantic puts the tried member of a union into the path; callers know only their own fields."""
+    return isinstance(step, str) and (step in ("str", "int", "float", "bool") or "[" in step or step[:1].isupper())
+
+
+def error_body(error: FastChatError) -> dict[str, Any]:
+    return {"error": {"message": error.message, "type": error.type, "param": error.param, "code": error.code}}
+
+
+def error_headers(error: FastChatError) -> dict[str, str]:
+    """`Retry-After` where waiting helps; elsewhere word to OpenAI's SDK that it need not try again."""
+    if error.retry_after_s is not None:
+        return {"retry-after": str(error.retry_after_s)}
+    if error.status < 500:
+        return {"x-should-retry": "false"}
+    return {}
+
+
+def sse(data: Mapping[str, Any]) -> bytes:
+    """One server-sent event."""
+    return b"data: " + json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode() + b"\n\n"
+
+
+SSE_DONE = b"data: [DONE]\n\n"
+
+
+def model_card(name: str, *, created: int, context_length: int | None, owned_by: str = "fastchat") -> dict[str, Any]:
+    """An entry of `/v1/models` that OpenAI's and Anthropic's SDKs both read."""
+    card: dict[str, Any] = {"id": name, "object": "model", "created": created, "owned_by": owned_by}
+    card |= {"root": name, "parent": None, "permission": [], "type": "model", "display_name": name}
+    card["max_model_len"] = context_length
+    return card
+
+
+def model_list(cards: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    ids = [card["id"] for card in cards]
+    ends = {"first_id": ids[0] if ids else None, "last_id": ids[-1] if ids else None, "has_more": False}
+    return {"object": "list", "data": list(cards), **ends}
