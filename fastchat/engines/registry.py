@@ -18,6 +18,7 @@ class EngineOptions:
     model_path: str
     context_length: int | None = None  # tokens per request; None: as the model allows
     slots: int | None = None  # requests decoded at the same time; None: the engine's choice
+    device: str | None = None  # cpu, cuda, mps; None: the best there is
     chat_template: str | None = None  # Jinja text that replaces the model's own
     adapters: Mapping[str, str] = field(default_factory=dict)  # adapter name → path
     engine_args: Mapping[str, Any] = field(default_factory=dict)  # the engine's own settings

@@ -15,8 +15,9 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-TTL_S = 6.0
-ANNOUNCE_EVERY_S = 2.0
+TTL_S = 5.0
+ANNOUNCE_EVERY_S = 1.0
+SETTLE_S = 2.5  # after a start: by then everybody alive has announced itself at least twice
 TOKEN_ENV = "FASTCHAT_CONTROLLER_TOKEN"
 
 PolicyName: TypeAlias = Literal["least_loaded", "shortest_queue", "lottery"]

@@ -252,13 +252,11 @@ def error_body(error: FastChatError) -> dict[str, Any]:
     return {"error": {"message": error.message, "type": error.type, "param": error.param, "code": error.code}}
 
 
-def error_headers(error: FastChatError) -> dict[str, str]:
-    """`Retry-After` where waiting helps; elsewhere word to OpenAI's SDK that it need not try again."""
+def error_reply(error: FastChatError) -> tuple[dict[str, Any], dict[str, str]]:
+    """Body and headers of an error: `Retry-After` where waiting helps, elsewhere word that it does not."""
     if error.retry_after_s is not None:
-        return {"retry-after": str(error.retry_after_s)}
-    if error.status < 500:
-        return {"x-should-retry": "false"}
-    return {}
+        return error_body(error), {"retry-after": str(error.retry_after_s)}
+    return error_body(error), {"x-should-retry": "false"} if error.status < 500 else {}
 
 
 def sse(data: Mapping[str, Any]) -> bytes:

@@ -1,0 +1,73 @@
+"""The `fastchat` command: names of subcommands → modules, imported when used."""
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import NamedTuple
+
+
+class Command(NamedTuple):
+    module: str
+    summary: str
+
+
+COMMANDS = {
+    "up": Command("up", "bring a whole system up on this machine: models, API and web page"),
+    "models": Command("models", "list, add or remove models of a running system"),
+    "config": Command("config", "check a fastchat.yaml, or print its schema"),
+    "controller": Command("controller", "keep the list of workers"),
+    "worker": Command("worker", "serve one or more models"),
+    "api": Command("api", "serve the OpenAI API over all workers"),
+    "web": Command("web", "serve the web page"),
+    "register": Command("register", "announce an OpenAI-compatible server to a controller"),
+    "keys": Command("keys", "make API keys"),
+    "message": Command("message", "send one message to a model, to see whether it answers"),
+    "shutdown": Command("shutdown", "stop servers of this machine"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if "FASTCHAT_PARENT_FD" in os.environ:
+        from fastchat.launcher.parent import exit_with_parent
+
+        exit_with_parent()
+    if arguments[:1] in ([], ["-h"], ["--help"], ["help"]):
+        print(_overview())
+    elif arguments[0] in ("-V", "--version"):
+        from fastchat import __version__
+
+        print(f"fastchat {__version__}")
+    elif arguments[0] not in COMMANDS:
+        print(f"fastchat: there is no command {arguments[0]!r}.\n\n{_overview()}", file=sys.stderr)
+        raise SystemExit(2)
+    else:
+        run_command(COMMANDS[arguments[0]].module, arguments[1:])
+
+
+def run_command(module: str, argv: Sequence[str] | None = None) -> None:
+    """Run `fastchat/commands/<module>.py`; what its user has to mend is printed in one line, without a traceback."""
+    command = import_module(f"fastchat.commands.{module}")
+    from fastchat.core.errors import SetupError
+
+    try:
+        command.main(argv)
+    except SetupError as error:
+        print(f"error: {error.message}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+
+
+def _overview() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {command.summary}" for name, command in COMMANDS.items()]
+    head = (
+        "FastChat trains, serves and evaluates chatbots made from large language models.\n\nusage: fastchat COMMAND …"
+    )
+    return "\n".join([head, "", *lines, "", "`fastchat COMMAND --help` says more about one of them."])
+
+
+if __name__ == "__main__":
+    main()

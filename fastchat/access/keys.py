@@ -1,0 +1,108 @@
+"""API keys, kept as hashes and compared in constant time.
+
+A keys file has one line a key, `NAME:sha256:HEX`; `fastchat keys new NAME` makes them. A plain SHA-256 is enough, since
+our keys carry 192 random bits; keys people think of themselves come by flag or environment and are hashed at once.
+"""
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import NamedTuple, Self
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from fastchat.core.errors import AuthenticationFailed, SetupError
+from fastchat.core.http import header
+
+
+class NewKey(NamedTuple):
+    key: str  # shown once
+    line: str  # for the keys file
+
+
+def new_key(name: str) -> NewKey:
+    key = f"sk-{secrets.token_urlsafe(24)}"
+    return NewKey(key, f"{name}:sha256:{_digest(key)}")
+
+
+def _digest(key: str) -> str:
+    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+class KeyRing:
+    """Digest → name of the key's owner. An empty ring lets everybody in."""
+
+    def __init__(self, names: Mapping[str, str]) -> None:
+        self._names = dict(names)
+
+    @classmethod
+    def load(cls, keys: Iterable[str] = (), file: str | None = None) -> Self:
+        """
+        Raises:
+            SetupError: the file cannot be read, or a line is not a key.
+        """
+        names = {_digest(key): f"key-{number}" for number, key in enumerate(keys, 1)}
+        return cls(names | (_read(Path(file)) if file else {}))
+
+    def __bool__(self) -> bool:
+        return bool(self._names)
+
+    def owner(self, key: str) -> str | None:
+        """The name of whoever holds this key. Takes the same time whichever key matches, or none."""
+        given = _digest(key)
+        found = None
+        for digest, name in self._names.items():
+            if hmac.compare_digest(digest, given):
+                found = name
+        return found
+
+
+def _read(file: Path) -> dict[str, str]:
+    try:
+        lines = file.read_text().splitlines()
+    except OSError as error:
+        raise SetupError(f"The keys file {file} cannot be read: {error.strerror}.") from None
+    names = {}
+    for number, line in enumerate(lines, 1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        name, kind, digest = [*line.strip().rsplit(":", 2), "", ""][:3]
+        if kind != "sha256" or len(digest) != 64:
+            raise SetupError(
+                f"{file}:{number} is not a key; a line reads NAME:sha256:HEX. Make one with: fastchat keys new NAME"
+            )
+        names[digest.lower()] = name
+    return names
+
+
+class KeyGuard:
+    """Lets calls under `prefixes` through if they show a key of the ring: OpenAI's bearer token or `x-api-key`."""
+
+    def __init__(self, app: ASGIApp, ring: KeyRing, prefixes: tuple[str, ...]) -> None:
+        self._app = app
+        self._ring = ring
+        self._prefixes = prefixes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._ring and scope["type"] == "http" and scope["path"].startswith(self._prefixes):
+            scope["key_owner"] = self._owner(scope)
+        await self._app(scope, receive, send)
+
+    def _owner(self, scope: Scope) -> str:
+        key = _shown_key(scope)
+        if not key:
+            raise AuthenticationFailed("No API key was given. Send it as: Authorization: Bearer KEY.")
+        owner = self._ring.owner(key)
+        if owner is None:
+            raise AuthenticationFailed("The API key is not one of this server's keys.")
+        return owner
+
+
+def _shown_key(scope: Scope) -> str:
+    authorization = (header(scope, b"authorization") or b"").decode("latin-1")
+    scheme, _, token = authorization.partition(" ")
+    if scheme.lower() == "bearer" and token:
+        return token.strip()
+    return (header(scope, b"x-api-key") or b"").decode("latin-1")

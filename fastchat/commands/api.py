@@ -1,0 +1,60 @@
+"""`fastchat api`, as before `python3 -m fastchat.serve.openai_api_server`."""
+
+from collections.abc import Sequence
+
+from pydantic_settings import SettingsConfigDict
+
+from fastchat.access.keys import KeyRing
+from fastchat.core.serving import ServerSettings, run
+from fastchat.core.settings import Items, setting
+from fastchat.gateway.app import Cors
+from fastchat.gateway.process import GatewayOptions, run_gateway
+from fastchat.protocol.control import TOKEN_ENV
+
+
+class ApiSettings(ServerSettings):
+    model_config = SettingsConfigDict(env_prefix="FASTCHAT_API_")
+
+    port: int = setting(8000, "port to listen on; 0 takes a free one")
+    controller_address: str = setting(
+        "http://localhost:21001", "controller that knows the workers", "--controller", metavar="URL"
+    )
+    token: str | None = setting(None, "the controller's secret; better set by environment", env=TOKEN_ENV)
+    api_keys: Items = setting((), "keys callers must show one of; better set by environment", env="FASTCHAT_API_KEYS")
+    api_keys_file: str | None = setting(None, "file of hashed keys, made by `fastchat keys new`", metavar="FILE")
+    allow_credentials: bool = setting(False, "let browsers send cookies to the API from other origins")
+    allowed_origins: Items = setting((), "origins whose web pages may call the API, as a JSON list or A,B")
+    allowed_methods: Items = setting(("*",), "methods they may use")
+    allowed_headers: Items = setting(("*",), "headers they may send")
+    web_url: str | None = setting(None, "web page to show at /", metavar="URL")
+    max_body_mb: float = setting(64.0, "largest request body", metavar="MB")
+    worker_api_timeout: float = setting(
+        600.0, "seconds a worker may stay silent within an answer", env="FASTCHAT_WORKER_API_TIMEOUT", metavar="S"
+    )
+    drain_s: float = setting(30.0, "seconds that running answers get to finish after SIGTERM")
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    settings = ApiSettings.from_argv(argv, prog="fastchat api", description="Serve the OpenAI API over all workers.")
+    ring = KeyRing.load(settings.api_keys, settings.api_keys_file)
+    listener = settings.listener()
+    options = GatewayOptions(
+        controller_url=settings.controller_address,
+        token=settings.token,
+        web_url=settings.web_url,
+        body_limit=round(settings.max_body_mb * 2**20),
+        idle_s=settings.worker_api_timeout,
+        drain_s=settings.drain_s,
+    )
+    run(run_gateway(options, listener, ring, _cors(settings)))
+
+
+def _cors(settings: ApiSettings) -> Cors | None:
+    if not settings.allowed_origins:
+        return None
+    return Cors(
+        settings.allowed_origins,
+        settings.allowed_methods,
+        settings.allowed_headers,
+        with_credentials=settings.allow_credentials,
+    )

@@ -1,0 +1,26 @@
+"""`fastchat keys`: make API keys."""
+
+import argparse
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from fastchat.access.keys import new_key
+from fastchat.core.errors import SetupError
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="fastchat keys", description="Make API keys; only their hashes are kept.")
+    subparsers = parser.add_subparsers(dest="action", required=True)
+    new = subparsers.add_parser("new", help="print a new key once and add its hash to a file")
+    new.add_argument("name", help="whose key it is")
+    new.add_argument("--file", default="api-keys", help="keys file, for --api-keys-file (default: %(default)s)")
+    arguments = parser.parse_args(argv)
+    if not re.fullmatch(r"[\w.@-]{1,64}", arguments.name):
+        raise SetupError(f"A key's name has up to 64 letters, digits, '.', '_', '@' or '-'; given: {arguments.name!r}.")
+    made = new_key(arguments.name)
+    file = Path(arguments.file)
+    file.touch(mode=0o600)
+    with file.open("a") as stream:
+        stream.write(made.line + "\n")
+    print(made.key)

@@ -1,0 +1,77 @@
+"""`fastchat register`: announce an OpenAI-compatible server that does not announce itself (vLLM, Ollama, a cloud)."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Sequence
+
+import aiohttp
+from pydantic_settings import SettingsConfigDict
+
+from fastchat.client.registration import Registration
+from fastchat.core import logs
+from fastchat.core.errors import SetupError
+from fastchat.core.serving import run
+from fastchat.core.settings import Items, Settings, setting
+from fastchat.protocol.control import TOKEN_ENV, Announcement, ServedModel
+
+
+class RegisterSettings(Settings):
+    model_config = SettingsConfigDict(env_prefix="FASTCHAT_REGISTER_")
+
+    controller_address: str = setting("http://localhost:21001", "controller to tell", "--controller", metavar="URL")
+    worker_name: str = setting("", "address of the server, with or without /v1", "--worker-address", metavar="URL")
+    model_names: Items = setting((), "names to answer to (default: what the server's /v1/models lists)")
+    upstream_model: str | None = setting(None, "the server's own name for the model, where it differs")
+    capacity: int = setting(8, "requests it answers at the same time", metavar="N")
+    api_key: str | None = setting(None, "key the server wants; env:NAME reads it from the environment", metavar="KEY")
+    token: str | None = setting(None, "the controller's secret; better set by environment", env=TOKEN_ENV)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    settings = RegisterSettings.from_argv(
+        argv, prog="fastchat register", description="Announce an OpenAI-compatible server for as long as this runs."
+    )
+    if not settings.worker_name.startswith(("http://", "https://")):
+        raise SetupError(f"--worker-name takes the address of a server, http://…; given: {settings.worker_name!r}.")
+    logs.configure()
+    run(_register(settings))
+
+
+async def _register(settings: RegisterSettings) -> None:
+    url = settings.worker_name.rstrip("/").removesuffix("/v1")
+    key = _key(settings.api_key)
+    async with aiohttp.ClientSession() as session:
+        names = settings.model_names or await _names(session, url, key)
+        models = tuple(ServedModel(name=name, upstream_name=settings.upstream_model) for name in names)
+        announcement = Announcement(url=url, models=models, capacity=settings.capacity, api_key=key)
+        registration = Registration(session, settings.controller_address, lambda: announcement, settings.token)
+        loop, stop = asyncio.get_running_loop(), asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop.set)
+        running = asyncio.create_task(registration.run())
+        await stop.wait()
+        await registration.leave()
+        await running
+
+
+def _key(given: str | None) -> str | None:
+    if given is None or not given.startswith("env:"):
+        return given
+    value = os.environ.get(given[4:])
+    if value is None:
+        raise SetupError(f"--api-key names the environment variable {given[4:]}, which is not set.")
+    return value
+
+
+async def _names(session: aiohttp.ClientSession, url: str, key: str | None) -> Sequence[str]:
+    headers = {"authorization": f"Bearer {key}"} if key else {}
+    try:
+        async with session.get(f"{url}/v1/models", headers=headers, timeout=aiohttp.ClientTimeout(total=10)) as reply:
+            reply.raise_for_status()
+            return [model["id"] for model in (await reply.json())["data"]]
+    except (aiohttp.ClientError, TimeoutError, KeyError, ValueError) as error:
+        reason = str(error) or type(error).__name__
+        raise SetupError(
+            f"{url}/v1/models did not say which models there are ({reason}). Give --model-names."
+        ) from None

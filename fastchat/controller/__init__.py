@@ -1,0 +1,1 @@
+"""The registry of workers. It never touches tokens."""

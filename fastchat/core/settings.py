@@ -1,0 +1,158 @@
+"""Settings of a process: one frozen class from which flags, environment variables and help texts come.
+
+    class ControllerSettings(Settings):
+        model_config = SettingsConfigDict(env_prefix="FASTCHAT_CONTROLLER_")
+        port: int = setting(21001, "port to listen on")
+        controller_address: str = setting("http://…", "where the controller is", "--controller")
+
+A flag wins over its environment variable, which wins over the default. Short forms that old scripts rely on are
+declared as further flags; argparse also accepts any unambiguous beginning of a flag.
+"""
+
+import argparse
+import json
+import logging
+import types
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias, Union, cast, get_args, get_origin
+
+from pydantic import BeforeValidator, Field, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from fastchat.core.errors import SetupError
+
+log = logging.getLogger(__name__)
+
+
+def setting(default: Any, help: str, *flags: str, env: str | None = None, metavar: str | None = None) -> Any:
+    """A field that is also a flag. `flags` are further spellings, `env` a variable outside the class's prefix."""
+    extra = {"flags": list(flags), "metavar": metavar}
+    if env is not None:
+        return Field(default, description=help, validation_alias=env, json_schema_extra=cast(Any, extra))
+    return Field(default, description=help, json_schema_extra=cast(Any, extra))
+
+
+def _split(value: object) -> object:
+    return _items(value) if isinstance(value, str) else value
+
+
+# A list that is written with commas, as a flag and in the environment.
+Items: TypeAlias = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+
+
+class Settings(BaseSettings):
+    """Base of every settings class.
+
+    `withdrawn` and `without_effect` hold flags of old versions with the word their users get: with one of the first
+    kind the command cannot do what was asked, so it stops; with one of the second it goes on.
+    """
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True, protected_namespaces=())
+
+    withdrawn: ClassVar[Mapping[str, str]] = {}
+    without_effect: ClassVar[Mapping[str, str]] = {}
+
+    @classmethod
+    def from_argv(cls, argv: Sequence[str] | None, *, prog: str, description: str) -> Self:
+        """Read flags, then environment, then defaults.
+
+        Raises:
+            SetupError: a value is wrong, or a flag was withdrawn.
+        """
+        given = vars(cls.parser(prog, description).parse_args(argv))
+        try:
+            return cls(**given)
+        except ValidationError as error:
+            raise SetupError(_explain(error, cls)) from None
+
+    @classmethod
+    def parser(cls, prog: str, description: str) -> argparse.ArgumentParser:
+        parser = argparse.ArgumentParser(
+            prog=prog, description=description, argument_default=argparse.SUPPRESS, formatter_class=_Help
+        )
+        for name, field in cls.model_fields.items():
+            _add_flag(parser, name, field)
+        for flags, action in ((cls.withdrawn, _Withdrawn), (cls.without_effect, _WithoutEffect)):
+            for flag, word in flags.items():
+                parser.add_argument(flag, nargs="?", action=action, help=argparse.SUPPRESS, const=word)
+        return parser
+
+
+class _Help(argparse.HelpFormatter):
+    """Wide enough for our longest flag, at most 100 columns."""
+
+    def __init__(self, prog: str, **kwargs: Any) -> None:
+        super().__init__(prog, max_help_position=32, width=100)
+
+
+class _Withdrawn(argparse.Action):
+    def __call__(self, *args: Any, **kwargs: Any) -> None:
+        raise SetupError(f"{self.option_strings[0]}: {self.const}")
+
+
+class _WithoutEffect(argparse.Action):
+    def __call__(self, *args: Any, **kwargs: Any) -> None:
+        log.warning("%s has no effect: %s", self.option_strings[0], self.const)
+
+
+def _add_flag(parser: argparse.ArgumentParser, name: str, field: FieldInfo) -> None:
+    extra = cast(dict[str, Any], field.json_schema_extra or {})
+    kind = _without_none(field.annotation)
+    options: dict[str, Any] = {"dest": name, "help": _help(field)}
+    if kind is bool:
+        options |= {"action": argparse.BooleanOptionalAction if field.default else "store_true"}
+    elif get_origin(kind) is Literal:
+        options |= {"choices": get_args(kind)}
+    elif get_origin(kind) is list:
+        options |= {"action": "append", "metavar": extra.get("metavar") or name.rpartition("_")[2].upper()}
+    elif get_origin(kind) is tuple:
+        options |= {"type": _items, "metavar": extra.get("metavar") or "A,B"}
+    elif get_origin(kind) is dict:
+        options |= {"type": _json_object, "metavar": extra.get("metavar") or "JSON"}
+    else:
+        options |= {"metavar": extra.get("metavar") or name.rpartition("_")[2].upper()}
+    parser.add_argument(f"--{name.replace('_', '-')}", *extra.get("flags", ()), **options)
+
+
+def _help(field: FieldInfo) -> str:
+    text = (field.description or "").replace("%", "%%")
+    shown = ",".join(map(str, field.default)) if isinstance(field.default, tuple | list) else field.default
+    if not shown or shown is True:
+        return text
+    return f"{text} (default: {shown})"
+
+
+def _items(text: str) -> tuple[str, ...]:
+    """A comma list, or a JSON list as FastChat's CORS flags have it."""
+    if text.startswith("["):
+        try:
+            return tuple(json.loads(text))
+        except json.JSONDecodeError:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a JSON list") from None
+    return tuple(item.strip() for item in text.split(",") if item.strip())
+
+
+def _json_object(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a JSON object")
+    return value
+
+
+def _without_none(annotation: Any) -> Any:
+    if get_origin(annotation) in (Union, types.UnionType):
+        return next(arm for arm in get_args(annotation) if arm is not type(None))
+    return annotation
+
+
+def _explain(error: ValidationError, cls: type[Settings]) -> str:
+    lines = []
+    for item in error.errors(include_url=False):
+        name = str(item["loc"][0]) if item["loc"] else ""
+        flag = f"--{name.replace('_', '-')}: " if name in cls.model_fields else f"{name}: " if name else ""
+        lines.append(f"{flag}{item['msg'].removeprefix('Value error, ')} (given: {item['input']!r})")
+    return "\n".join(lines)

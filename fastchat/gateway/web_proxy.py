@@ -1,0 +1,60 @@
+"""Everything that is not API belongs to the web page, which runs in a process of its own: a plain reverse proxy."""
+
+import aiohttp
+from starlette.types import Receive, Scope, Send
+from yarl import URL
+
+from fastchat.core.errors import NoWorker, UnknownRoute
+from fastchat.core.http import read_body, while_connected
+
+# RFC 9110, section 7.6.1: these concern one connection only.
+_HOP_BY_HOP = frozenset(
+    b"connection keep-alive proxy-authenticate proxy-authorization te trailer transfer-encoding upgrade".split()
+)
+_UPLOAD_LIMIT = 64 * 2**20
+
+
+class WebProxy:
+    """Passes requests on to the web page. Without one, unknown paths are 404."""
+
+    def __init__(self, session: aiohttp.ClientSession, web_url: str | None) -> None:
+        self._session = session
+        self._web_url = web_url.rstrip("/") if web_url else None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._web_url is None:
+            raise UnknownRoute(f"There is nothing at {scope['method']} {scope['path'][:200]}.")
+        body = await read_body(scope, receive, _UPLOAD_LIMIT, may_be_encoded=True)
+        await while_connected(receive, self._pass_on(scope, body, send))
+
+    async def _pass_on(self, scope: Scope, body: bytes, send: Send) -> None:
+        query = scope["query_string"].decode("latin-1")
+        path = scope.get("raw_path", scope["path"].encode()).decode("latin-1").partition("?")[0]
+        url = URL(f"{self._web_url}{path}{'?' + query if query else ''}", encoded=True)
+        headers = [
+            (name.decode("latin-1"), value.decode("latin-1"))
+            for name, value in scope["headers"]
+            if name not in _HOP_BY_HOP and name != b"content-length"
+        ]
+        headers += [("x-forwarded-proto", scope["scheme"])]
+        if scope.get("client"):
+            headers += [("x-forwarded-for", scope["client"][0])]
+        try:
+            response = await self._session.request(
+                scope["method"],
+                url,
+                headers=headers,
+                data=body or None,
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=5),
+            )
+        except aiohttp.ClientError:
+            raise NoWorker("The web page is not running at the moment.", retry_after_s=1) from None
+        try:
+            kept = [(name.lower(), value) for name, value in response.raw_headers if name.lower() not in _HOP_BY_HOP]
+            await send({"type": "http.response.start", "status": response.status, "headers": kept})
+            async for chunk in response.content.iter_any():
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            await send({"type": "http.response.body", "body": b""})
+        finally:
+            response.release()
