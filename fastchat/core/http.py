@@ -29,6 +29,8 @@ Envelope: TypeAlias = Callable[[FastChatError], tuple[Mapping[str, Any], Mapping
 
 ResultT = TypeVar("ResultT")
 
+# Machines ask these every second or so; their lines would bury the others.
+_ROUTINE = ("/workers", "/health", "/ready", "/metrics")
 _REQUEST_ID = re.compile(rb"^[\x21-\x7e]{1,128}$")
 
 
@@ -69,7 +71,8 @@ class Edge:
                 raise
             await self._answer(_as_ours(error, scope), scope, receive, send_with_id)
         finally:
-            log.info(
+            log.log(
+                logging.DEBUG if scope["path"].startswith(_ROUTINE) else logging.INFO,
                 "%s %s %s",
                 scope["method"],
                 scope["path"],

@@ -68,7 +68,7 @@ class Settings(BaseSettings):
 
     @classmethod
     def parser(cls, prog: str, description: str) -> argparse.ArgumentParser:
-        parser = argparse.ArgumentParser(
+        parser = _Parser(
             prog=prog, description=description, argument_default=argparse.SUPPRESS, formatter_class=_Help
         )
         for name, field in cls.model_fields.items():
@@ -77,6 +77,13 @@ class Settings(BaseSettings):
             for flag, word in flags.items():
                 parser.add_argument(flag, nargs="?", action=action, help=argparse.SUPPRESS, const=word)
         return parser
+
+
+class _Parser(argparse.ArgumentParser):
+    def _get_option_tuples(self, option_string: str) -> list[Any]:
+        # argparse calls a beginning ambiguous even when all it could mean are spellings of one flag.
+        matches = super()._get_option_tuples(option_string)  # type: ignore[misc]
+        return list({id(match[0]): match for match in matches}.values())
 
 
 class _Help(argparse.HelpFormatter):

@@ -1,0 +1,39 @@
+from pathlib import Path
+
+import pytest
+
+from fastchat.access.keys import KeyRing, new_key
+from fastchat.core.errors import SetupError
+
+
+def test_a_made_key_opens_and_its_file_does_not_hold_it(tmp_path: Path) -> None:
+    made = new_key("anna")
+    file = tmp_path / "keys"
+    file.write_text(f"# ours\n\n{made.line}\n")
+    assert made.key not in file.read_text()
+    ring = KeyRing.load(file=str(file))
+    assert ring.owner(made.key) == "anna"
+    assert ring.owner(made.key + "x") is None
+    assert ring.owner("") is None
+
+
+def test_keys_given_in_the_clear_work_too() -> None:
+    ring = KeyRing.load(["one", "schlüssel"])
+    assert ring.owner("schlüssel") == "key-2"
+    assert ring.owner("two") is None
+
+
+def test_no_keys_means_no_lock() -> None:
+    assert not KeyRing.load()
+
+
+def test_a_line_that_is_no_key_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    file.write_text(f"{new_key('a').line}\nsk-in-the-clear\n")
+    with pytest.raises(SetupError, match=r"keys:2 is not a key"):
+        KeyRing.load(file=str(file))
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match="nowhere"):
+        KeyRing.load(file=str(tmp_path / "nowhere"))
