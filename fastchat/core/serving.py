@@ -168,6 +168,7 @@ async def serve(
         log_config=None,
         access_log=False,
         ws="none",
+        proxy_headers=False,
         server_header=False,
         date_header=False,
         timeout_keep_alive=75,  # longer than our clients keep theirs, so that they, not we, close first

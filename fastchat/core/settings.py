@@ -82,7 +82,7 @@ class Settings(BaseSettings):
 class _Parser(argparse.ArgumentParser):
     def _get_option_tuples(self, option_string: str) -> list[Any]:
         # argparse calls a beginning ambiguous even when all it could mean are spellings of one flag.
-        matches = super()._get_option_tuples(option_string)  # type: ignore[misc]
+        matches = super()._get_option_tuples(option_string)
         return list({id(match[0]): match for match in matches}.values())
 
 

@@ -1,0 +1,47 @@
+"""Write docs/commands.md from the commands' own help texts."""
+
+import contextlib
+import io
+import os
+from pathlib import Path
+
+from fastchat.__main__ import COMMANDS, run_command
+
+TARGET = Path(__file__).parents[1] / "docs" / "commands.md"
+HEAD = """# Commands
+
+Every command of `fastchat`, as it describes itself. This page is generated (`make docs`); a test keeps it true.
+
+Flags can also be set in the environment: `FASTCHAT_API_PORT=9000 fastchat api` is `fastchat api --port 9000`, likewise
+`FASTCHAT_CONTROLLER_…` and `FASTCHAT_WORKER_…`. Any unambiguous beginning of a flag will do.
+
+FastChat's old names lead to the same code:
+
+| old | new |
+|---|---|
+| `python3 -m fastchat.serve.controller` | `fastchat controller` |
+| `python3 -m fastchat.serve.model_worker`, `multi_model_worker` | `fastchat worker` |
+| `python3 -m fastchat.serve.openai_api_server` | `fastchat api` |
+| `python3 -m fastchat.serve.gradio_web_server` | `fastchat web` |
+| `python3 -m fastchat.serve.register_worker` | `fastchat register` |
+| `python3 -m fastchat.serve.test_message` | `fastchat message` |
+| `python3 -m fastchat.serve.shutdown_serve` | `fastchat shutdown` |
+"""
+
+
+def help_text(module: str) -> str:
+    """What `--help` prints, at a width that does not depend on the terminal."""
+    os.environ["COLUMNS"] = "100"
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):
+        run_command(module, ["--help"])
+    return printed.getvalue().rstrip()
+
+
+def render() -> str:
+    sections = [f"\n## fastchat {name}\n\n```\n{help_text(command.module)}\n```\n" for name, command in COMMANDS.items()]
+    return HEAD + "".join(sections)
+
+
+if __name__ == "__main__":
+    TARGET.write_text(render())
