@@ -5,6 +5,7 @@ a full queue. A streamed answer counts as begun with its first bytes, any other 
 way; of a stream only whole events are passed on, so that an error event can always follow.
 """
 
+import io
 import json
 import logging
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -21,6 +22,7 @@ from fastchat.core.errors import FastChatError, NoWorker, WorkerFailed, WorkerTi
 log = logging.getLogger(__name__)
 
 MAX_ATTEMPTS = 3
+LARGE_BODY = 2**19
 BUSY = 429
 BROKEN = frozenset({502, 503, 504})
 KEPT_HEADERS = ("content-type", "retry-after", "cache-control", "x-should-retry")
@@ -153,7 +155,10 @@ class Pipe:
             headers["authorization"] = f"Bearer {slot.endpoint.api_key}"
         url = _url(slot.endpoint.url, call.path)
         with _attempt(slot):
-            return await self._session.post(url, data=call.body_for(slot), headers=headers, timeout=self._timeout)
+            body = call.body_for(slot)
+            # aiohttp writes bytes in one go and a file in pieces, which lets others run in between.
+            data = io.BytesIO(body) if len(body) > LARGE_BODY else body
+            return await self._session.post(url, data=data, headers=headers, timeout=self._timeout)
 
     async def _first_bytes(self, slot: Slot, response: aiohttp.ClientResponse, attempts: int) -> Answer:
         headers = {name: response.headers[name] for name in KEPT_HEADERS if name in response.headers}

@@ -26,13 +26,13 @@ class WorkerRegistry:
         self._policy: PolicyName = policy
         self._clock = clock
         self._ttl_s = ttl_s
-        self._settled_at = clock() + SETTLE_S
+        self._settles_at = clock() + SETTLE_S
+        self._is_settled = False
         self._epoch = secrets.token_hex(4)
         self._changes = 0
         self._workers: dict[str, WorkerEntry] = {}
         self._seen_at: dict[str, float] = {}
         self._models_ever: set[str] = set()
-        self._was_settled = False
 
     @property
     def version(self) -> str:
@@ -59,8 +59,8 @@ class WorkerRegistry:
         silent = [worker_id for worker_id, seen_at in self._seen_at.items() if seen_at < deadline]
         for worker_id in silent:
             self.sign_off(worker_id)
-        if self._is_settled and not self._was_settled:
-            self._was_settled = True
+        if not self._is_settled and self._clock() >= self._settles_at:
+            self._is_settled = True
             self._changes += 1
         return silent
 
@@ -73,10 +73,6 @@ class WorkerRegistry:
             workers=tuple(self._workers.values()),
             departed_models=tuple(sorted(self._models_ever - alive)),
         )
-
-    @property
-    def _is_settled(self) -> bool:
-        return self._clock() >= self._settled_at
 
 
 def _roster(entry: WorkerEntry) -> WorkerEntry:

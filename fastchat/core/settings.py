@@ -68,9 +68,7 @@ class Settings(BaseSettings):
 
     @classmethod
     def parser(cls, prog: str, description: str) -> argparse.ArgumentParser:
-        parser = _Parser(
-            prog=prog, description=description, argument_default=argparse.SUPPRESS, formatter_class=_Help
-        )
+        parser = _Parser(prog=prog, description=description, argument_default=argparse.SUPPRESS, formatter_class=_Help)
         for name, field in cls.model_fields.items():
             _add_flag(parser, name, field)
         for flags, action in ((cls.withdrawn, _Withdrawn), (cls.without_effect, _WithoutEffect)):

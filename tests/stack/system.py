@@ -85,9 +85,7 @@ class System:
         """A worker with the scripted engine, or with whatever `flags` say."""
         flags = flags or ["--model-path", "scripted", "--engine-args", json.dumps(engine or {})]
         arguments = ["fastchat.serve.model_worker", *flags, "--model-names", ",".join(names)]
-        return self._start(
-            f"worker-{len(self.processes)}", [*arguments, "--controller-address", self.controller.url]
-        )
+        return self._start(f"worker-{len(self.processes)}", [*arguments, "--controller-address", self.controller.url])
 
     def _start(self, name: str, arguments: list[str]) -> Process:
         process = Process(name, self._folder, arguments, self._env)

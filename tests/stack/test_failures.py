@@ -3,7 +3,7 @@
 import asyncio
 import json
 import signal
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 import aiohttp
 import openai
@@ -73,10 +73,15 @@ async def test_the_sdk_reports_a_broken_stream(new_system: Callable[[], System])
         stream = await client.chat.completions.create(
             model="m", messages=[{"role": "user", "content": "hello"}], stream=True
         )
+        await anext(aiter(stream))
+        worker.kill()
         with pytest.raises(openai.APIError, match="broke the connection"):
-            async for _ in stream:
-                if worker.returncode is None:
-                    worker.kill()
+            await _read_to_the_end(stream)
+
+
+async def _read_to_the_end(stream: AsyncIterator[object]) -> None:
+    async for _ in stream:
+        pass
 
 
 async def test_a_controller_killed_and_restarted_fails_no_request(
@@ -151,9 +156,7 @@ async def test_beyond_slots_and_queue_requests_get_429_with_retry_after(
     flags = ["--model-path", "scripted", "--engine-args", '{"first_token_ms": 600000}']
     worker = system.worker("m", flags=[*flags, "--limit-worker-concurrency", "2", "--max-waiting", "3"])
     await system.until_served("m")
-    asking = [
-        asyncio.create_task(session.post(f"{system.url}/v1/chat/completions", json=ask("x"))) for _ in range(5)
-    ]
+    asking = [asyncio.create_task(session.post(f"{system.url}/v1/chat/completions", json=ask("x"))) for _ in range(5)]
 
     async def is_full() -> bool:
         return await worker_load(session, worker, "waiting") == 3
