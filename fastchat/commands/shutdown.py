@@ -4,6 +4,7 @@ By their records in the run directory, so that nothing is ended that only looks 
 """
 
 import argparse
+import time
 from collections.abc import Sequence
 
 import psutil
@@ -18,16 +19,29 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--down", choices=("all", *ROLES), default="all", help="which (default: %(default)s)")
     parser.add_argument("--wait-s", type=float, default=40.0, help="how long to wait for them (default: %(default)s)")
     arguments = parser.parse_args(argv)
-    chosen = [one for one in running_processes() if arguments.down in ("all", one.role)]
+    running = running_processes()
+    supervisors = {one.pid for one in running if one.role == "up"}
+    if arguments.down == "all":
+        # What `fastchat up` started is its own to stop; it would start it again otherwise.
+        chosen = [one for one in running if one.pid in supervisors or not supervisors & _ancestors(one.pid)]
+    else:
+        chosen = [one for one in running if one.role == arguments.down]
     if not chosen:
         print("Nothing of ours is running.")
     for one in chosen:
         print(f"stopping {one.role} (pid {one.pid}, {one.url})")
         one.terminate()
-    _, left = psutil.wait_procs(
-        [psutil.Process(one.pid) for one in chosen if psutil.pid_exists(one.pid)], arguments.wait_s
-    )
-    for process in left:
-        print(f"pid {process.pid} is still finishing its requests")
+    deadline = time.monotonic() + arguments.wait_s
+    while (left := [one for one in chosen if one.is_running]) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    for one in left:
+        print(f"{one.role} (pid {one.pid}) is still finishing its requests")
     if left:
         raise SystemExit(1)
+
+
+def _ancestors(pid: int) -> set[int]:
+    try:
+        return {parent.pid for parent in psutil.Process(pid).parents()}
+    except psutil.NoSuchProcess:
+        return set()

@@ -15,6 +15,7 @@
     │   ├── NoWorker                503
     │   └── WorkerTimeout           504
     └── SetupError                a person has to change a file, a flag or an installation
+        └── MissingPackage
 
 An error knows its HTTP status and the fields of OpenAI's error object; each API dresses it in its own envelope.
 """

@@ -28,8 +28,7 @@ class GatewayOptions:
 
 async def run_gateway(options: GatewayOptions, listener: Listener, ring: KeyRing, cors: Cors | None) -> None:
     """Serve until a signal comes."""
-    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=30)
-    async with aiohttp.ClientSession(connector=connector, auto_decompress=False) as session:
+    async with _session() as session:
         fleet = Fleet()
         metrics = GatewayMetrics(fleet)
         pipe = Pipe(fleet, session, idle_s=options.idle_s)
@@ -45,3 +44,14 @@ async def run_gateway(options: GatewayOptions, listener: Listener, ring: KeyRing
             await serve(app.asgi(ring, cors), listener, role="openai_api_server", drain_s=options.drain_s)
         finally:
             following.cancel()
+
+
+def _session() -> aiohttp.ClientSession:
+    """The one HTTP client of the process. It passes bytes on: no cookie of one caller is kept for another, nothing is
+    unpacked, and no header is added."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,
+        skip_auto_headers=("accept", "accept-encoding", "user-agent"),
+    )

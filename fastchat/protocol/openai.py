@@ -233,11 +233,16 @@ class DetokenizeRequest(BaseModel):
 
 
 def invalid_request(error: ValidationError) -> InvalidRequest:
-    """The first thing pydantic complains about, as OpenAI would say it, and never long."""
-    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    path = ".".join(str(step) for step in first["loc"] if not _names_a_type(step))[:200]
-    message = str(first["msg"]).removeprefix("Value error, ")[:500]
-    if first["type"] == "json_invalid":
+    """The most telling of pydantic's complaints, as OpenAI would say it, and never long.
+
+    Of the forms a field may have, that one is meant which what was given came furthest with.
+    """
+    complaints = error.errors(include_url=False, include_context=False, include_input=False)
+    paths = [[step for step in complaint["loc"] if not _names_a_type(step)] for complaint in complaints]
+    furthest = max(range(len(paths)), key=lambda number: len(paths[number]))
+    complaint, path = complaints[furthest], ".".join(map(str, paths[furthest]))[:200]
+    message = str(complaint["msg"]).removeprefix("Value error, ")[:500]
+    if complaint["type"] == "json_invalid":
         return InvalidRequest(f"The body is not valid JSON: {message.removeprefix('Invalid JSON: ')}")
     where = f"'{path}': " if path else ""
     return InvalidRequest(f"{where}{message}.", param=path or None)

@@ -1,4 +1,6 @@
 import logging
+from collections.abc import Mapping
+from typing import ClassVar
 
 import pytest
 from pydantic_settings import SettingsConfigDict
@@ -18,8 +20,8 @@ class ExampleSettings(Settings):
     is_loud: bool = setting(False, "be loud")
     token: str | None = setting(None, "secret", env="SHARED_TOKEN")
 
-    withdrawn = {"--gptq-ckpt": "use a GGUF file"}
-    without_effect = {"--stream-interval": "every token is streamed"}
+    withdrawn: ClassVar[Mapping[str, str]] = {"--gptq-ckpt": "use a GGUF file"}
+    without_effect: ClassVar[Mapping[str, str]] = {"--stream-interval": "every token is streamed"}
 
 
 def parse(*argv: str) -> ExampleSettings:

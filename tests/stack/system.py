@@ -20,10 +20,13 @@ DEADLINE_S = 60.0
 class Process:
     """A server of ours. Its address is known before it runs, so it can be started again at the same one."""
 
-    def __init__(self, name: str, folder: Path, arguments: list[str], env: Mapping[str, str]) -> None:
+    def __init__(
+        self, name: str, folder: Path, arguments: list[str], env: Mapping[str, str], *, listens: bool = True
+    ) -> None:
+        self._listens = listens
         self.log = folder / f"{name}.log"
         self._arguments = arguments
-        self._env = {**os.environ, **env, "FASTCHAT_RUN_DIR": str(folder / "run"), "PYTHONUNBUFFERED": "1"}
+        self.env = {**os.environ, **env, "FASTCHAT_RUN_DIR": str(folder / "run"), "PYTHONUNBUFFERED": "1"}
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
@@ -31,9 +34,10 @@ class Process:
         self._child: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        command = [sys.executable, "-m", *self._arguments, "--host", "127.0.0.1", "--port", str(self.port)]
+        address = ["--host", "127.0.0.1", "--port", str(self.port)] if self._listens else []
+        command = [sys.executable, "-m", *self._arguments, *address]
         with self.log.open("ab") as log:
-            self._child = subprocess.Popen(command, stdout=log, stderr=log, env=self._env)
+            self._child = subprocess.Popen(command, stdout=log, stderr=log, env=self.env)
 
     @property
     def pid(self) -> int:
@@ -87,8 +91,15 @@ class System:
         arguments = ["fastchat.serve.model_worker", *flags, "--model-names", ",".join(names)]
         return self._start(f"worker-{len(self.processes)}", [*arguments, "--controller-address", self.controller.url])
 
-    def _start(self, name: str, arguments: list[str]) -> Process:
-        process = Process(name, self._folder, arguments, self._env)
+    def start_command(self, name: str, arguments: list[str]) -> Process:
+        """A process that listens nowhere."""
+        return self._start(name, arguments, listens=False)
+
+    def start_server(self, name: str, arguments: list[str]) -> Process:
+        return self._start(name, arguments, listens=True)
+
+    def _start(self, name: str, arguments: list[str], *, listens: bool = True) -> Process:
+        process = Process(name, self._folder, arguments, self._env, listens=listens)
         process.start()
         self.processes.append(process)
         return process
