@@ -1,7 +1,8 @@
 """What the gateway counts, and the workers' own metrics gathered under one address."""
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
 
 import aiohttp
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -18,37 +19,31 @@ _BREAKER = {State.CLOSED: 0, State.HALF_OPEN: 1, State.OPEN: 2}
 
 
 class GatewayMetrics:
-    """Labels hold only names of models that exist, so callers cannot make them grow."""
+    """Called with its labels, each metric gives the one to count on: `metrics.retries(model).inc()`.
+
+    Labels hold only names of models that exist, so callers cannot make them grow; looking a metric up among its
+    labels is slow enough to be remembered.
+    """
 
     def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet
         self.registry = CollectorRegistry()
-        self.requests = Counter(
-            "fastchat_gateway_requests",
-            "requests by route and status",
-            ("model", "route", "status"),
-            registry=self.registry,
-        )
-        self.answers = Counter(
-            "fastchat_gateway_worker_answers",
-            "answers by worker and status",
-            ("model", "worker", "status"),
-            registry=self.registry,
-        )
-        self.retries = Counter(
-            "fastchat_gateway_retries", "attempts beyond the first", ("model",), registry=self.registry
-        )
-        self.broken = Counter(
-            "fastchat_gateway_broken_streams", "streams that ended in an error", ("model",), registry=self.registry
-        )
+        self.requests = self._counter("requests", "requests by route and status", "model", "route", "status")
+        self.answers = self._counter("worker_answers", "answers by worker and status", "model", "worker", "status")
+        self.retries = self._counter("retries", "attempts beyond the first", "model")
+        self.broken = self._counter("broken_streams", "streams that ended in an error", "model")
         self.first_byte = self._histogram("time_to_first_byte", "from the whole request to the first byte back")
         self.duration = self._histogram("request", "from the whole request to the last byte back")
         in_flight = Gauge("fastchat_gateway_requests_in_flight", "requests being answered", registry=self.registry)
         in_flight.set_function(lambda: sum(item.in_flight for item in fleet.endpoints))
         self.registry.register(_Workers(fleet))
 
-    def _histogram(self, name: str, text: str) -> Histogram:
-        return Histogram(f"fastchat_gateway_{name}_seconds", text, ("model",), buckets=_SECONDS, registry=self.registry)
+    def _counter(self, name: str, text: str, *labels: str) -> Callable[..., Counter]:
+        return cache(Counter(f"fastchat_gateway_{name}", text, labels, registry=self.registry).labels)
+
+    def _histogram(self, name: str, text: str) -> Callable[[str], Histogram]:
+        name = f"fastchat_gateway_{name}_seconds"
+        return cache(Histogram(name, text, ("model",), buckets=_SECONDS, registry=self.registry).labels)
 
     async def render(self, session: aiohttp.ClientSession) -> bytes:
         """Our metrics and those of every worker that shows some, with the label `worker` added."""

@@ -61,16 +61,16 @@ class OpenAIApi:
             label, status = "" if isinstance(error, UnknownModel) else label, error.status
             raise
         finally:
-            self._metrics.requests.labels(label, path, status).inc()
-            self._metrics.duration.labels(label).observe(time.perf_counter() - started)
+            self._metrics.requests(label, path, status).inc()
+            self._metrics.duration(label).observe(time.perf_counter() - started)
 
     async def _answer(self, call: Call, send: Send, started: float) -> int:
         """Pipe the answer to the client; returns its status."""
         async with self._pipe.send(call) as answer:
-            self._metrics.first_byte.labels(call.model).observe(time.perf_counter() - started)
-            self._metrics.answers.labels(call.model, answer.endpoint_id, answer.status).inc()
+            self._metrics.first_byte(call.model).observe(time.perf_counter() - started)
+            self._metrics.answers(call.model, answer.endpoint_id, answer.status).inc()
             if answer.attempts > 1:
-                self._metrics.retries.labels(call.model).inc(answer.attempts - 1)
+                self._metrics.retries(call.model).inc(answer.attempts - 1)
             await send({"type": "http.response.start", "status": answer.status, "headers": _reply_headers(answer)})
             if answer.stream is None:
                 await send({"type": "http.response.body", "body": answer.body})
@@ -79,7 +79,7 @@ class OpenAIApi:
                 async for events in answer.chunks():
                     await send({"type": "http.response.body", "body": events, "more_body": True})
             except UpstreamError as error:
-                self._metrics.broken.labels(call.model).inc()
+                self._metrics.broken(call.model).inc()
                 await send({"type": "http.response.body", "body": sse(error_body(error)), "more_body": True})
         await send({"type": "http.response.body", "body": b""})
         return answer.status

@@ -201,7 +201,7 @@ class WorkerApp:
             raise invalid_request(error) from None
 
     def _count(self, model: str, error: FastChatError) -> None:
-        self._metrics.errors.labels(model, error.code or "").inc()
+        self._metrics.errors(model, error.code or "").inc()
 
 
 def _candidates(generation: GenerationRequest, count: int) -> list[GenerationRequest]:
