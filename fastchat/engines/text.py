@@ -6,6 +6,7 @@ For engines that make tokens themselves. Pure bookkeeping, one object of each ki
 import codecs
 from collections import deque
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from fastchat.engines.base import TokenLogprob
 
@@ -43,12 +44,12 @@ class StopStrings:
         if not self._stops:
             return text
         self._held += text
-        start = self._find()
-        if start is None:
-            start = len(self._held) - max(_overlap(self._held, stop) for stop in self._stops)
-        safe, self._held = self._held[:start], self._held[start:]
-        if self.found is not None:
-            self.rest, self._held = self._held[len(self.found) :], ""
+        if (match := self._first_complete()) is not None:
+            safe, self.found, self.rest = self._held[: match.start], match.stop, self._held[match.end :]
+            self._held = ""
+            return safe
+        kept = max(_overlap(self._held, stop) for stop in self._stops)
+        safe, self._held = self._held[: len(self._held) - kept], self._held[len(self._held) - kept :]
         return safe
 
     def flush(self) -> str:
@@ -56,12 +57,17 @@ class StopStrings:
         held, self._held = self._held, ""
         return held
 
-    def _find(self) -> int | None:
-        hits = [(start + len(stop), start, stop) for stop in self._stops if (start := self._held.find(stop)) >= 0]
-        if not hits:
-            return None
-        _, start, self.found = min(hits)
-        return start
+    def _first_complete(self) -> "_Match | None":
+        found = ((self._held.find(stop), stop) for stop in self._stops)
+        return min((_Match(start + len(stop), start, stop) for start, stop in found if start >= 0), default=None)
+
+
+class _Match(NamedTuple):
+    """Ordered so that the smallest is the one that counts."""
+
+    end: int
+    start: int
+    stop: str
 
 
 class LogprobQueue:

@@ -15,7 +15,7 @@ from fastchat.core.errors import ContextLengthExceeded, InvalidRequest, SetupErr
 from fastchat.engines.base import ChatPrompt, Delta, Embeddings, EngineInfo, GenerationRequest, TextPrompt, Usage
 from fastchat.engines.registry import EngineOptions
 from fastchat.engines.scripted import conversation
-from fastchat.engines.scripted.playback import Answer, Playback, plan
+from fastchat.engines.scripted.playback import Pace, Playback, plan
 from fastchat.engines.scripted.prefix_cache import PrefixCache
 from fastchat.engines.scripted.script import Script, ScriptedArgs, failure, parse_args
 from fastchat.engines.scripted.tokens import text_of, tokens_of
@@ -60,9 +60,17 @@ class ScriptedEngine:
         answer = plan(request, script, self._info.context_length - len(prompt))
         async with self._free:
             cached = self._cache.match(prompt)
+            pace = Pace(script, uncached_tokens=len(prompt) - cached)
             playback = Playback(request, answer.call)
-            async for delta in _play(answer, playback, script, uncached=len(prompt) - cached):
-                yield delta
+            for piece in answer:
+                await pace.wait()
+                if playback.tokens == script.error_at_token:
+                    _fail_as_told(script)
+                if (delta := playback.push(piece)) is not None:
+                    yield delta
+                if playback.stopped:
+                    break
+            _fail_as_told(script)  # an answer shorter than `error_at_token` fails at its end
             self._cache.add(prompt)
             yield playback.finish(answer.reason, Usage(len(prompt), playback.tokens, cached))
 
@@ -94,48 +102,7 @@ class ScriptedEngine:
             raise ContextLengthExceeded(len(prompt), self._info.context_length)
 
 
-async def _play(answer: Answer, playback: Playback, script: Script, *, uncached: int) -> AsyncGenerator[Delta, None]:
-    """The answer at the pace of the script, until it ends or is stopped."""
-    pace = _Pace(script, uncached)
-    fails_at = script.error_at_token if script.error is not None else -1
-    for number, piece in enumerate(answer):
-        await pace.wait()
-        if number == fails_at:
-            _fail(script)
-        delta = playback.push(piece)
-        if delta is not None:
-            yield delta
-        if playback.stopped:
-            return
-    if answer.length <= fails_at or (fails_at == 0 == answer.length):
-        _fail(script)
-
-
-class _Pace:
-    """Waits until the next token is due. Due times are counted from the start, so delays do not add up."""
-
-    # A generator that never waits keeps the event loop to itself; every so many tokens it lets the others run.
-    _TURN = 16
-
-    def __init__(self, script: Script, uncached: int) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._step = script.token_ms / 1000
-        self._due = self._loop.time() + script.first_token_ms / 1000 + uncached * script.prefill_us_per_token / 1e6
-        self._unpaused = 0
-
-    async def wait(self) -> None:
-        pause = self._due - self._loop.time()
-        self._due += self._step
-        self._unpaused += 1
-        if pause > 0:
-            self._unpaused = 0
-            await asyncio.sleep(pause)
-        elif self._unpaused >= self._TURN:
-            self._unpaused = 0
-            await asyncio.sleep(0)
-
-
-def _fail(script: Script) -> None:
+def _fail_as_told(script: Script) -> None:
     if script.error == "die":
         os._exit(70)  # as a crash would: no cleanup, no answer
     if script.error is not None:

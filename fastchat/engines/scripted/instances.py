@@ -18,7 +18,7 @@ def instance_of(schema: Mapping[str, Any], *, param: str = "response_format") ->
     """
     validator = jsonschema.validators.validator_for(schema, default=jsonschema.Draft202012Validator)
     try:
-        validator.check_schema(schema)
+        validator.check_schema(dict(schema))
         instance = _make(schema, schema, 0)
         validator(schema).validate(instance)
     except jsonschema.SchemaError as error:

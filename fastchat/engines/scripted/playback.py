@@ -1,5 +1,6 @@
-"""An answer being played: planned as pieces, handed out as increments."""
+"""An answer being played: planned as pieces, handed out as increments, at a set pace."""
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import cycle, islice
@@ -84,6 +85,32 @@ class Playback:
             head = ToolCallDelta(0, id=f"call_{self._call.name}", name=self._call.name, arguments=text)
             return Delta(tool_calls=(head,))
         return Delta(tool_calls=(ToolCallDelta(0, arguments=text),)) if text else None
+
+
+class Pace:
+    """Waits until the next token is due. Due times are counted from the start, so delays do not add up."""
+
+    # A generator that never waits keeps the event loop to itself; every so many tokens it lets the others run.
+    _TURN = 16
+
+    def __init__(self, script: Script, *, uncached_tokens: int) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._step = script.token_ms / 1000
+        self._due = (
+            self._loop.time() + script.first_token_ms / 1000 + uncached_tokens * script.prefill_us_per_token / 1e6
+        )
+        self._unpaused = 0
+
+    async def wait(self) -> None:
+        pause = self._due - self._loop.time()
+        self._due += self._step
+        self._unpaused += 1
+        if pause > 0:
+            self._unpaused = 0
+            await asyncio.sleep(pause)
+        elif self._unpaused >= self._TURN:
+            self._unpaused = 0
+            await asyncio.sleep(0)
 
 
 def _logprob(piece: bytes, alternatives: int) -> TokenLogprob:
