@@ -1,0 +1,140 @@
+"""The command line and environment of each child process.
+
+Secrets go by environment, never on the command line, where every user of the machine could read them.
+"""
+
+import json
+import os
+import secrets
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Self
+
+from fastchat.core.errors import SetupError
+from fastchat.core.places import run_dir
+from fastchat.core.serving import Listener
+from fastchat.launcher.config import Config, LocalModel
+from fastchat.launcher.parent import FD_ENV
+from fastchat.launcher.ports import LOOPBACK, Ports
+from fastchat.launcher.processes import STOP_GRACE_S, Command
+from fastchat.protocol.control import TOKEN_ENV, controller_token
+
+API_KEYS_ENV = "FASTCHAT_API_KEYS"
+WEB_KEY_ENV = "FASTCHAT_API_KEY"
+LONGEST_ANSWER_S = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class CommandLines:
+    """What all children have in common, and how each is told what it needs."""
+
+    config: Config
+    ports: Ports
+    parent_fd: int
+    log_dir: Path
+    token: str
+    api_keys: tuple[str, ...] = ()  # what the gateway lets in, besides those in the file
+    web_key: str | None = None  # the one of them the web page shows
+
+    @classmethod
+    def prepare(cls, config: Config, ports: Ports, parent_fd: int) -> Self:
+        """With the secrets of our environment, and new ones for what was given none.
+
+        Raises:
+            SetupError: there can be no logs where they are wanted.
+        """
+        keys = tuple(key.get_secret_value() for key in config.api_keys) or _inherited_keys()
+        is_closed = bool(keys or config.api_keys_file)
+        web_key = f"web-{secrets.token_urlsafe(24)}" if is_closed and config.web else None
+        return cls(
+            config=config,
+            ports=ports,
+            parent_fd=parent_fd,
+            log_dir=_make_folder(config.log_dir or run_dir() / f"logs-{ports.gateway.port}"),
+            token=controller_token() or secrets.token_urlsafe(24),
+            api_keys=(*keys, web_key) if web_key else keys,
+            web_key=web_key,
+        )
+
+    @property
+    def needs_key(self) -> bool:
+        return bool(self.api_keys or self.config.api_keys_file)
+
+    def for_controller(self) -> Command:
+        arguments = [*_at(self.ports.controller), "--dispatch-method", self.config.policy]
+        return self._command("controller", "controller", arguments, listener=self.ports.controller)
+
+    def for_gateway(self) -> Command:
+        arguments = [*_at(self.ports.gateway), "--controller-address", self.ports.controller.url]
+        if self.config.api_keys_file:
+            arguments += ["--api-keys-file", str(self.config.api_keys_file)]
+        if self.ports.web:
+            arguments += ["--web-url", self.ports.web.url]
+        environ = {API_KEYS_ENV: ",".join(self.api_keys)} if self.api_keys else {}
+        return self._command("gateway", "api", arguments, listener=self.ports.gateway, environ=environ)
+
+    def for_web(self, listener: Listener) -> Command:
+        environ = {WEB_KEY_ENV: self.web_key} if self.web_key else {}
+        arguments = [*_at(listener), "--api-url", self.ports.gateway.url]
+        return self._command("web", "web", arguments, listener=listener, environ=environ)
+
+    def for_worker(self, name: str, model: LocalModel) -> Command:
+        arguments = [
+            *("--model-path", model.model, "--engine", model.engine, "--model-names", ",".join(model.served_names)),
+            *("--controller-address", self.ports.controller.url, "--host", LOOPBACK, "--port", "0"),
+        ]
+        if model.context_length:
+            arguments += ["--context-length", str(model.context_length)]
+        if model.slots:
+            arguments += ["--limit-worker-concurrency", str(model.slots)]
+        engine_args = dict(model.engine_args)
+        if model.gpu_memory_fraction is not None:
+            engine_args["gpu_memory_fraction"] = model.gpu_memory_fraction
+        if engine_args:
+            arguments += ["--engine-args", json.dumps(engine_args)]
+        if model.adapters:
+            arguments += ["--adapters", json.dumps(model.adapters)]
+        if model.gpus:
+            arguments += ["--gpus", ",".join(map(str, model.gpus))]
+        # A model that is removed may finish its longest answer; when all stops, the supervisor is less patient.
+        arguments += ["--drain-s", str(LONGEST_ANSWER_S)]
+        return replace(self._command(name, "worker", arguments), grace_s=LONGEST_ANSWER_S + STOP_GRACE_S)
+
+    def _command(
+        self,
+        name: str,
+        subcommand: str,
+        arguments: Sequence[str],
+        *,
+        listener: Listener | None = None,
+        environ: Mapping[str, str] = MappingProxyType({}),
+    ) -> Command:
+        inherited = {key: value for key, value in os.environ.items() if key != API_KEYS_ENV}
+        own = {TOKEN_ENV: self.token, FD_ENV: str(self.parent_fd)}
+        return Command(
+            name=name,
+            # -P: a folder `fastchat` where the user happens to stand is not imported in our place
+            argv=(sys.executable, "-P", "-m", "fastchat", subcommand, *arguments),
+            environ=inherited | own | dict(environ),
+            pass_fds=(self.parent_fd, listener.socket.fileno()) if listener else (self.parent_fd,),
+            log_dir=self.log_dir,
+        )
+
+
+def _at(listener: Listener) -> list[str]:
+    return ["--host", listener.host, "--port", str(listener.port), "--fd", str(listener.socket.fileno())]
+
+
+def _inherited_keys() -> tuple[str, ...]:
+    return tuple(key.strip() for key in os.environ.get(API_KEYS_ENV, "").split(",") if key.strip())
+
+
+def _make_folder(folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SetupError(f"Logs cannot be written to {folder}: {error.strerror}. Choose with --log-dir.") from None
+    return folder

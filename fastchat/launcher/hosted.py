@@ -1,0 +1,51 @@
+"""A hosted model at work: nothing of it runs here but its announcements."""
+
+import asyncio
+
+from fastchat.client.registration import Registration
+from fastchat.launcher.config import HostedModel
+from fastchat.launcher.plan import PlannedModel
+from fastchat.protocol.control import Announcement, ServedModel
+
+
+class ServedElsewhere:
+    """It is taken at its word: callers notice when it does not answer, and go elsewhere."""
+
+    is_hopeless = False
+
+    def __init__(self, planned: PlannedModel, registration: Registration) -> None:
+        self.planned = planned
+        self.is_leaving = False
+        self._registration = registration
+        self._left = asyncio.Event()
+
+    @property
+    def is_announced(self) -> bool:
+        return self._registration.is_known
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._registration.run())
+            await self._left.wait()
+            await self._registration.leave()
+
+    def stop(self) -> None:
+        self.is_leaving = True
+        self._left.set()
+
+    def hurry(self) -> None:
+        self.stop()
+
+
+def announcement_of(model: HostedModel) -> Announcement:
+    served = tuple(
+        ServedModel(
+            name=name,
+            upstream_name=model.model if name != model.model else None,
+            context_length=model.context_length,
+            engine="hosted",
+        )
+        for name in model.served_names
+    )
+    key = model.api_key.get_secret_value() if model.api_key else None
+    return Announcement(url=model.base_url, models=served, capacity=model.slots, api_key=key)

@@ -1,0 +1,169 @@
+"""What will be started, and whether it fits. `survey` looks at files; everything else here is arithmetic."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fastchat.core.errors import SetupError
+from fastchat.engines.registry import choose_engine, engine_names
+from fastchat.launcher.config import HostedModel, LocalModel, ModelEntry
+from fastchat.launcher.memory import GB, Estimate, available_bytes, estimate, gpu_count, private_bytes
+from fastchat.launcher.problems import ConfigProblems, Place, Problem, nowhere
+from fastchat.model import builtin
+from fastchat.model.sources import resolve
+
+NOTHING = Estimate(overhead=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What there is to be shared out."""
+
+    memory_bytes: int
+    gpus: int | None = None  # None: cannot be told
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedModel:
+    """One entry of the configuration with what it takes. A hosted model takes nothing."""
+
+    entry: ModelEntry
+    engine: str = "hosted"
+    estimate: Estimate = NOTHING
+    replicas: int = 0
+
+    @property
+    def label(self) -> str:
+        return self.entry.served_names[0]
+
+    @property
+    def memory_bytes(self) -> int:
+        return self.estimate.total * self.replicas
+
+    def __str__(self) -> str:
+        names = ", ".join(self.entry.served_names)
+        if isinstance(self.entry, HostedModel):
+            return f"{names}: {self.entry.model} at {self.entry.base_url}"
+        processes = "1 worker" if self.replicas == 1 else f"{self.replicas} workers"
+        size = f"{_gb(self.memory_bytes)} GB" if self.estimate.is_complete else "of unknown size"
+        gpus = f" on GPU {', '.join(map(str, self.entry.gpus))}" if self.entry.gpus else ""
+        return f"{names}: {self.entry.model} with {self.engine}, {processes}{gpus}, {size}"
+
+
+def this_machine(our_pids: Iterable[int] = ()) -> Machine:
+    """What there is for models; what those of the given processes hold counts as theirs to keep."""
+    return Machine(available_bytes() + sum(map(private_bytes, our_pids)), gpu_count())
+
+
+def fetch(entry: ModelEntry) -> None:
+    """Get what has to come over the network before the entry can be surveyed: the built-in model.
+
+    Raises:
+        SetupError: it does not come.
+    """
+    if isinstance(entry, LocalModel) and entry.model in builtin.ALIASES:
+        builtin.ensure()
+
+
+def survey(entry: ModelEntry) -> PlannedModel:
+    """
+    Raises:
+        SetupError: no engine installed here runs it, or its file is not there or not readable.
+    """
+    if isinstance(entry, HostedModel):
+        return PlannedModel(entry)
+    path = str(builtin.path()) if entry.model in builtin.ALIASES else resolve(entry.model)
+    engine = choose_engine(path) if entry.engine == "auto" else entry.engine
+    if engine not in engine_names():
+        raise SetupError(f"There is no engine {engine!r}. Allowed: auto, {', '.join(engine_names())}.")
+    return PlannedModel(entry, engine, estimate(entry, engine, Path(path)), entry.replicas)
+
+
+def make_plan(
+    entries: Sequence[ModelEntry], machine: Machine, locate: Callable[[Place], str] = nowhere
+) -> list[PlannedModel]:
+    """What each entry takes; together they fit.
+
+    Raises:
+        SetupError: some cannot run here at all, or not all together; `locate` says where each was asked for.
+    """
+    planned, problems = [], []
+    for index, entry in enumerate(entries):
+        try:
+            planned.append(survey(entry))
+        except SetupError as error:
+            problems.append(Problem(error.message, ("models", index)))
+    if problems := problems or misfits(planned, machine):
+        raise ConfigProblems(problems, locate)
+    return planned
+
+
+def summary(models: Sequence[PlannedModel], machine: Machine) -> list[str]:
+    """The plan in words, one line a model, and what it comes to."""
+    total = sum(planned.memory_bytes for planned in models)
+    return [*map(str, models), f"together {_gb(total)} GB of memory; available {_gb(machine.memory_bytes)} GB"]
+
+
+def misfits(models: Sequence[PlannedModel], machine: Machine) -> list[Problem]:
+    """Why these models cannot run together on this machine; empty if they can."""
+    return [*_shared_names(models), *_too_much_memory(models, machine), *_crowded_gpus(models, machine)]
+
+
+def _shared_names(models: Sequence[PlannedModel]) -> Iterator[Problem]:
+    """Two entries may answer to one name only if it does not matter which of them is asked."""
+    owners: dict[str, PlannedModel] = {}
+    for index, planned in enumerate(models):
+        adapters = planned.entry.adapters if isinstance(planned.entry, LocalModel) else ()
+        for name in (*planned.entry.served_names, *adapters):
+            owner = owners.setdefault(name, planned)
+            if owner.entry.model != planned.entry.model:
+                yield Problem(
+                    f"the name {name!r} is taken by {owner.entry.model}; only replicas of one model share a name",
+                    ("models", index),
+                )
+
+
+def _too_much_memory(models: Sequence[PlannedModel], machine: Machine) -> Iterator[Problem]:
+    total = sum(planned.memory_bytes for planned in models)
+    if total > machine.memory_bytes:
+        yield Problem(
+            f"needs {_gb(total)} GB: {_sum(models)}; available {_gb(machine.memory_bytes)} GB. "
+            "Leave a model out, or give fewer slots or a shorter context_length.",
+            ("models",),
+        )
+
+
+def _sum(models: Iterable[PlannedModel]) -> str:
+    parts = []
+    for planned in models:
+        if planned.replicas:
+            times = f"{planned.replicas} × " if planned.replicas > 1 else ""
+            parts.append(f"{planned.label} {times}{_gb(planned.estimate.total)}")
+    return " + ".join(parts)
+
+
+def _crowded_gpus(models: Sequence[PlannedModel], machine: Machine) -> Iterator[Problem]:
+    shares: dict[int, list[tuple[str, float]]] = {}
+    for planned in models:
+        if isinstance(planned.entry, LocalModel):
+            share = planned.entry.gpu_memory_fraction or 1.0
+            for gpu in planned.entry.gpus:
+                shares.setdefault(gpu, []).append((planned.label, share * planned.replicas))
+    for gpu, taken in sorted(shares.items()):
+        if machine.gpus is not None and gpu >= machine.gpus:
+            yield Problem(f"there is no GPU {gpu} here; allowed: {_numbers(machine.gpus)}", ("models",))
+        if sum(share for _, share in taken) > 1 + 1e-9:
+            parts = " + ".join(f"{label} {share:.2f}" for label, share in taken)
+            yield Problem(
+                f"GPU {gpu} is given away more than once: {parts}; available 1.00. "
+                "A model without gpu_memory_fraction takes a GPU alone.",
+                ("models",),
+            )
+
+
+def _numbers(count: int) -> str:
+    return ", ".join(map(str, range(count))) or "none"
+
+
+def _gb(size: int) -> str:
+    return f"{size / GB:.1f}"

@@ -1,0 +1,101 @@
+"""What a GGUF file's header says about memory."""
+
+import struct
+from pathlib import Path
+
+import pytest
+
+from fastchat.core.errors import SetupError
+from fastchat.engines.llamacpp.settings import DEFAULT_SLOTS, DEFAULT_TOTAL_CONTEXT
+from fastchat.launcher import memory
+from fastchat.launcher.config import LocalModel
+from fastchat.launcher.gguf import read_header
+from fastchat.launcher.memory import estimate, private_bytes, resident_bytes
+
+U32, STRING, ARRAY = 4, 8, 9
+
+
+def text(value: str) -> bytes:
+    return struct.pack("<Q", len(value)) + value.encode()
+
+
+def u32(key: str, value: int) -> bytes:
+    return text(key) + struct.pack("<II", U32, value)
+
+
+def gguf(*pairs: bytes, ending: bytes = b"") -> bytes:
+    return b"GGUF" + struct.pack("<IQQ", 3, 0, len(pairs)) + b"".join(pairs) + ending
+
+
+LLAMA = (
+    text("general.architecture") + struct.pack("<I", STRING) + text("llama"),
+    text("general.tags") + struct.pack("<IIQ", ARRAY, STRING, 2) + text("chat") + text("tiny"),
+    u32("llama.block_count", 10),
+    u32("llama.context_length", 1000),
+    u32("llama.embedding_length", 64),
+    u32("llama.attention.head_count", 8),
+    u32("llama.attention.head_count_kv", 2),
+    text("tokenizer.ggml.tokens") + b"not read",
+)
+BYTES_PER_TOKEN = 10 * 2 * (8 + 8) * 2  # layers, heads, key and value, float16
+
+
+@pytest.fixture
+def model_file(tmp_path: Path) -> Path:
+    file = tmp_path / "tiny.gguf"
+    file.write_bytes(gguf(*LLAMA, ending=b"\0" * 5000))
+    return file
+
+
+def test_the_header_is_read_up_to_the_tokenizer(model_file: Path) -> None:
+    header = read_header(model_file)
+
+    assert header["general.architecture"] == "llama"
+    assert header["llama.block_count"] == 10
+    assert not any(key.startswith("tokenizer") for key in header)
+
+
+def test_the_cache_holds_the_whole_context_of_every_slot(model_file: Path) -> None:
+    by_default = estimate(LocalModel(model="m"), "llamacpp", model_file)
+    as_told = estimate(LocalModel(model="m", context_length=200, slots=3), "llamacpp", model_file)
+
+    assert by_default.cache == 4 * 1000 * BYTES_PER_TOKEN
+    assert as_told.cache == 3 * 200 * BYTES_PER_TOKEN
+
+
+def test_the_estimate_assumes_what_the_engine_takes_by_default() -> None:
+    assert (memory.DEFAULT_SLOTS, memory.DEFAULT_TOTAL_CONTEXT) == (DEFAULT_SLOTS, DEFAULT_TOTAL_CONTEXT)
+
+
+def test_weights_are_as_large_as_their_file(model_file: Path) -> None:
+    assert estimate(LocalModel(model="m"), "llamacpp", model_file).weights == model_file.stat().st_size
+
+
+def test_all_parts_of_a_split_file_are_counted(tmp_path: Path) -> None:
+    for number in (1, 2, 3):
+        (tmp_path / f"big-0000{number}-of-00003.gguf").write_bytes(gguf(*LLAMA))
+
+    found = estimate(LocalModel(model="m"), "llamacpp", tmp_path / "big-00001-of-00003.gguf")
+
+    assert found.weights == 3 * len(gguf(*LLAMA))
+
+
+def test_a_model_on_gpus_takes_only_its_process_in_main_memory(model_file: Path) -> None:
+    found = estimate(LocalModel(model="m", gpus=(0,)), "llamacpp", model_file)
+
+    assert (found.weights, found.cache) == (0, 0)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\3\4", b"GGUF\3", gguf(u32("a", 1))[:-2]])
+def test_a_file_that_is_no_gguf_is_refused_by_name(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "broken.gguf"
+    file.write_bytes(content)
+
+    with pytest.raises(SetupError, match=r"broken\.gguf"):
+        read_header(file)
+
+
+def test_a_process_that_is_gone_holds_nothing() -> None:
+    nobody = 2**22 + 1  # above the largest process id there can be
+
+    assert (private_bytes(nobody), resident_bytes(nobody)) == (0, 0)
