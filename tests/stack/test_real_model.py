@@ -117,13 +117,13 @@ async def test_a_second_turn_finds_its_prefix_cached(client: openai.AsyncOpenAI)
         {"role": "system", "content": "You are a patient teacher. " * 20},
         {"role": "user", "content": "Name a colour."},
     ]
-    answer = await client.chat.completions.create(model=MODEL, messages=first, temperature=0, max_tokens=8)
+    answer = await client.chat.completions.create(model=MODEL, messages=first, temperature=0.7, max_tokens=8)
     second: list[ChatCompletionMessageParam] = [
         *first,
         {"role": "assistant", "content": answer.choices[0].message.content},
         {"role": "user", "content": "Another one."},
     ]
-    reply = await client.chat.completions.create(model=MODEL, messages=second, temperature=0, max_tokens=8)
+    reply = await client.chat.completions.create(model=MODEL, messages=second, temperature=0.7, max_tokens=8)
     assert reply.usage is not None
     assert reply.usage.prompt_tokens_details is not None
     assert (reply.usage.prompt_tokens_details.cached_tokens or 0) > 80
