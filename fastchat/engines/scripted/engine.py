@@ -110,6 +110,8 @@ def _fail_as_told(script: Script) -> None:
 
 
 def _prompt_tokens(prompt: ChatPrompt | TextPrompt) -> list[int]:
+    if isinstance(prompt, TextPrompt) and not isinstance(prompt.text, str):
+        return [*prompt.text, *tokens_of(prompt.suffix or "")]
     return tokens_of(conversation.prompt_text(prompt))
 
 

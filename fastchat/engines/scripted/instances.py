@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import jsonschema
+from referencing import Registry
+from referencing.exceptions import Unresolvable
 
 from fastchat.core.errors import InvalidRequest
 
@@ -20,10 +22,10 @@ def instance_of(schema: Mapping[str, Any], *, param: str = "response_format") ->
     try:
         validator.check_schema(dict(schema))
         instance = _make(schema, schema, 0)
-        validator(schema).validate(instance)
+        validator(schema, registry=Registry()).validate(instance)  # an empty registry: nothing is fetched
     except jsonschema.SchemaError as error:
         raise InvalidRequest(f"The JSON schema is malformed: {error.message}", param=param) from None
-    except (jsonschema.ValidationError, LookupError, RecursionError, TypeError, ValueError):
+    except (jsonschema.ValidationError, Unresolvable, LookupError, RecursionError, TypeError, ValueError):
         raise InvalidRequest("The scripted engine cannot make up an instance of this schema.", param=param) from None
     return instance
 

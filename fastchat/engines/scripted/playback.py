@@ -116,7 +116,7 @@ class Pace:
 def _logprob(piece: bytes, alternatives: int) -> TokenLogprob:
     """Made up, but always the same for a piece: likely itself, each alternative half as likely as the one before."""
     token, spelled = piece.decode(errors="replace"), tuple(piece)
-    logprob = -0.05 - token_of(piece) % 97 / 1000
+    logprob = -0.4 - token_of(piece) % 97 / 1000
     others = (
         TokenLogprob(chr(97 + rank), logprob - 3 - 0.7 * rank, (97 + rank,)) for rank in range(max(0, alternatives - 1))
     )

@@ -1,0 +1,36 @@
+"""`fastchat web`, as before `python3 -m fastchat.serve.gradio_web_server`."""
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib.util import find_spec
+
+from fastchat.core.errors import MissingPackage
+from fastchat.core.serving import run, serve
+from fastchat.web.logins import read_logins
+from fastchat.web.settings import Pace, WebSettings
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    settings = WebSettings.from_argv(argv, prog="fastchat web", description="Serve the web page over an OpenAI API.")
+    for package in ("gradio", "openai"):
+        if find_spec(package) is None:
+            raise MissingPackage(package, "webui", "The web page")
+    run(_serve(settings))
+
+
+async def _serve(settings: WebSettings) -> None:
+    listener = settings.listener()
+    logins = read_logins(settings.gradio_auth_path) if settings.gradio_auth_path else []
+    _keep_gradio_at_home()
+    from fastchat.web.app import create_app  # three seconds of Gradio: after the flags are read and the port is ours
+
+    app = create_app(settings, logins=logins)
+    await serve(app.asgi, listener, role="web", drain_s=Pace().drain_s, on_drain=app.let_go)
+
+
+def _keep_gradio_at_home() -> None:
+    """What Gradio reads once, when it is imported: it must call nobody."""
+    os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+    # Gradio tries to import matplotlib at every update it sends; where that fails, the search costs 64 µs each time.
+    sys.modules.setdefault("matplotlib", None)  # type: ignore[arg-type]  # None is how Python notes "cannot be imported"

@@ -1,0 +1,153 @@
+"""The `engine_args` of the engine, and what they and the common options mean in llama.cpp's own parameters."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import psutil
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from fastchat.core.errors import MissingPackage, SetupError
+from fastchat.engines.llamacpp.gguf import ModelFile
+from fastchat.engines.registry import EngineOptions
+
+DEFAULT_SLOTS = 4
+# All slots together. The cache of the built-in model takes 23 KB a token, that of an 8B model about 128 KB.
+DEFAULT_TOTAL_CONTEXT = 32768
+# A prompt is read in batches, and only between two of them can a request be stopped. On a CPU larger batches are no
+# faster; a GPU needs them.
+_CPU_BATCH, _GPU_BATCH = 64, 512
+
+
+class LlamaArgs(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    threads: int | None = Field(None, ge=1, description="CPU threads. Without it one core is left for others.")
+    batch: int | None = Field(None, ge=1, description="Tokens of a prompt read in one go.")
+    gpu_layers: int = Field(-1, ge=-1, description="Layers on the GPU; -1: as many as fit.")
+    cache_type: Literal["f16", "q8_0"] = Field("f16", description="Number format of the KV cache.")
+    spare_cache_mib: int = Field(256, ge=0, description="Memory for prompts that lost their slot to another request.")
+    mmproj: str | None = Field(None, description="Projector file of a vision model.")
+    pooling: Literal["mean", "last", "cls", "model"] = Field(
+        "mean", description="How the embedding of a text is made from those of its tokens; `model`: as its file says."
+    )
+    embedding_tokens: int = Field(2048, ge=16, description="The longest input of an embedding.")
+    verbosity: int = Field(0, ge=0, le=5, description="How much llama.cpp itself writes to stderr; 1: errors.")
+
+
+def parse_args(engine_args: Mapping[str, Any]) -> LlamaArgs:
+    """
+    Raises:
+        SetupError: a key is unknown or its value impossible.
+    """
+    try:
+        return LlamaArgs.model_validate(dict(engine_args))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        raise SetupError(
+            f"engine_args of the engine 'llamacpp': {first['loc'][0]}: {first['msg']}. "
+            f"Allowed: {', '.join(LlamaArgs.model_fields)}."
+        ) from None
+
+
+def import_library() -> Any:
+    """
+    Raises:
+        SetupError: it is not installed, or was built without what constrained answers need.
+    """
+    try:
+        import xllamacpp
+    except ImportError:
+        raise MissingPackage("xllamacpp", "model_worker", "The engine 'llamacpp'") from None
+    if not xllamacpp.json_schema_to_grammar({}).startswith("%llguidance"):
+        raise SetupError("This build of xllamacpp has no llguidance. Install the wheel from PyPI.")
+    return xllamacpp
+
+
+def generation_parameters(library: Any, options: EngineOptions, args: LlamaArgs, model: ModelFile) -> Any:
+    """
+    Raises:
+        SetupError: the model cannot do what the options ask for.
+    """
+    slots = options.slots or DEFAULT_SLOTS
+    context = options.context_length or min(model.trained_context, DEFAULT_TOTAL_CONTEXT // slots)
+    if context > model.trained_context:
+        raise SetupError(
+            f"{options.model_path!r} was trained for {model.trained_context} tokens; "
+            f"a context of {context} is too long for it."
+        )
+    parameters = _common(library, options, args)
+    parameters.n_ctx = context * slots
+    parameters.n_parallel = slots
+    # llama.cpp's batch has to hold at least the next token of every slot.
+    parameters.n_batch = parameters.n_ubatch = max(slots, args.batch or _default_batch(library))
+    parameters.cache_ram_mib = args.spare_cache_mib
+    parameters.endpoint_props = True
+    # Health checks and cancelled requests must find a thread while every slot is busy.
+    parameters.n_threads_http = slots + 8
+    if options.chat_template is not None:
+        parameters.chat_template = options.chat_template
+    if args.mmproj is not None:
+        parameters.mmproj.path = _existing(args.mmproj)
+    parameters.lora_adapters = [
+        library.CommonAdapterLoraInfo(_existing(path), 1.0) for path in options.adapters.values()
+    ]
+    parameters.lora_init_without_apply = True
+    return parameters
+
+
+def embedding_parameters(library: Any, options: EngineOptions, args: LlamaArgs, model: ModelFile) -> Any:
+    """For a second server: to pool, a whole input has to fit into one batch, which is the opposite of a small batch."""
+    parameters = _common(library, options, args)
+    size = min(args.embedding_tokens, model.trained_context)
+    parameters.n_ctx = parameters.n_batch = parameters.n_ubatch = size
+    parameters.n_parallel = 1
+    parameters.cache_ram_mib = 0
+    parameters.embedding = True
+    pooling = library.llama_pooling_type
+    parameters.pooling_type = {
+        "mean": pooling.LLAMA_POOLING_TYPE_MEAN,
+        "last": pooling.LLAMA_POOLING_TYPE_LAST,
+        "cls": pooling.LLAMA_POOLING_TYPE_CLS,
+        "model": pooling.LLAMA_POOLING_TYPE_UNSPECIFIED,
+    }[args.pooling]
+    return parameters
+
+
+def _common(library: Any, options: EngineOptions, args: LlamaArgs) -> Any:
+    parameters = library.CommonParams()
+    parameters.model.path = options.model_path
+    parameters.verbosity = args.verbosity
+    parameters.ui = False
+    parameters.use_jinja = True
+    parameters.n_gpu_layers = args.gpu_layers
+    parameters.cache_type_k = parameters.cache_type_v = getattr(
+        library.ggml_type, f"GGML_TYPE_{args.cache_type.upper()}"
+    )
+    for threads in (parameters.cpuparams, parameters.cpuparams_batch):
+        threads.poll = 0  # waiting threads sleep: others need the cores
+        threads.n_threads = args.threads or _default_threads()
+    return parameters
+
+
+def _default_threads() -> int:
+    """The threads wait for each other dozens of times a token, so one that has to share its core slows all down.
+
+    With a core left for gateway, page and callers, a busy machine of two cores measured up to five times the speed.
+    """
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    physical = psutil.cpu_count(logical=False) or available
+    return max(1, min(physical, available - 1))
+
+
+def _default_batch(library: Any) -> int:
+    kinds = library.ggml_backend_dev_type
+    gpus = (kinds.GGML_BACKEND_DEVICE_TYPE_GPU, kinds.GGML_BACKEND_DEVICE_TYPE_IGPU)
+    return _GPU_BATCH if any(device["type"] in gpus for device in library.get_device_info()) else _CPU_BATCH
+
+
+def _existing(path: str) -> str:
+    if not Path(path).is_file():
+        raise SetupError(f"There is no file {path!r}.")
+    return path

@@ -1,0 +1,108 @@
+"""Every default of the page, in one place: what the command's flags set, what a chat starts with, how fast it moves."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from pydantic_settings import SettingsConfigDict
+
+from fastchat.core.serving import ServerSettings
+from fastchat.core.settings import setting
+
+KEYLESS = "EMPTY"  # what OpenAI's SDK is given where the API asks for no key
+
+_NOT_A_GATEWAY = (
+    "the page finds models through an API. Start one with `fastchat api`, which takes this flag, "
+    "and give the page its address with --api-url."
+)
+
+
+class WebSettings(ServerSettings):
+    """Flags of `fastchat web`, the old `gradio_web_server`."""
+
+    model_config = SettingsConfigDict(env_prefix="FASTCHAT_WEB_")
+    withdrawn: ClassVar[Mapping[str, str]] = {
+        "--controller-url": _NOT_A_GATEWAY,
+        "--controller": _NOT_A_GATEWAY,
+        "--register-api-endpoint-file": _NOT_A_GATEWAY,
+        "--register": _NOT_A_GATEWAY,
+        "--moderate": "moderation comes with the arena, in a later version. Leave the flag out.",
+        "--show-terms-of-use": "terms of use come with the arena, in a later version. Leave the flag out.",
+        "--use-remote-storage": "conversations are not logged, so there is nothing to store elsewhere. Leave it out.",
+    }
+    without_effect: ClassVar[Mapping[str, str]] = {
+        "--share": "a public link would lead through a stranger's server. To show the page to others, listen with "
+        "--host 0.0.0.0 behind a proxy, or forward the port with `ssh -R`.",
+    }
+
+    host: str = setting("127.0.0.1", "address to listen on")
+    port: int = setting(7860, "port to listen on; 0 takes a free one")
+    api_url: str = setting("http://localhost:8000", "the OpenAI-compatible API that the page talks to, without /v1")
+    api_key: str = setting(KEYLESS, "key for that API; better set by environment", env="FASTCHAT_API_KEY")
+    public_api_url: str | None = setting(
+        None, "the API's address in commands shown to readers; the page's own origin with --fd, else --api-url"
+    )
+    concurrency_count: int | None = setting(None, "answers written at the same time; unlimited if unset")
+    model_list_mode: Literal["once", "reload"] = setting(
+        "reload", "'reload' follows the API while a page is open, 'once' asks a single time"
+    )
+    gradio_auth_path: str | None = setting(None, "file of USER:PASSWORD, by comma or line; the page then asks for one")
+    gradio_root_path: str | None = setting(None, "path or URL under which a proxy shows the page")
+
+    @property
+    def shown_api_url(self) -> str | None:
+        """The API's address for readers; None: whatever address they opened the page at."""
+        return self.public_api_url or (None if self.fd is not None else self.api_url)
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A slider."""
+
+    lowest: float
+    highest: float
+    step: float
+
+
+TEMPERATURE = Range(0, 2, 0.05)
+TOP_P = Range(0, 1, 0.05)
+MAX_TOKENS = Range(16, 8192, 16)
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """What the accordion sets for the next answer."""
+
+    temperature: float = 0.7
+    top_p: float = 1.0
+    max_tokens: int = 1024
+    system: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often things happen, in seconds.
+
+    Gradio manages some 1,500 updates a second on one core, so an answer is shown ten times a second, not once a token.
+    It also learns that a browser left only when a handler yields; hence the sign of life while nothing arrives.
+    """
+
+    flush_s: float = 0.1
+    sign_of_life_s: float = 0.4
+    models_tick_s: float = 2.0
+    models_fresh_s: float = 1.0
+    connect_timeout_s: float = 5.0
+    models_timeout_s: float = 5.0
+    answer_timeout_s: float = 600.0
+    drain_s: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What keeps one process upright. Gradio's own `max_threads` counts every answer in flight, not threads."""
+
+    answers_in_flight: int = 400
+    answers_waiting: int = 1000
+    sessions: int = 2000
+    question_chars: int = 200_000
+    body_bytes: int = 4 * 2**20

@@ -1,0 +1,50 @@
+from collections.abc import Sequence
+from importlib.metadata import EntryPoint, EntryPoints
+from typing import Any
+
+import pytest
+
+from fastchat.core.errors import SetupError
+from fastchat.engines import registry
+from fastchat.engines.registry import EngineOptions, choose_engine, engine_names, load_engine
+from fastchat.engines.scripted import ScriptedEngine
+
+
+def install(monkeypatch: pytest.MonkeyPatch, found: Sequence[EntryPoint]) -> None:
+    def entry_points(**wanted: Any) -> EntryPoints:
+        return EntryPoints(found).select(**wanted)
+
+    monkeypatch.setattr(registry, "entry_points", entry_points)
+
+
+def test_our_own_engines_are_found() -> None:
+    assert {"llamacpp", "scripted"} <= set(engine_names())
+
+
+@pytest.mark.parametrize(
+    ("model_path", "engine"),
+    [
+        ("scripted", "scripted"),
+        ("scripted:anything", "scripted"),
+        ("model.gguf", "llamacpp"),
+        ("/a/b/c.gguf", "llamacpp"),
+    ],
+)
+def test_the_path_tells_the_engine(model_path: str, engine: str) -> None:
+    assert choose_engine(model_path) == engine
+
+
+def test_a_path_that_tells_nothing_is_refused_with_the_names() -> None:
+    with pytest.raises(SetupError, match=r"'lmsys/vicuna-7b-v1\.5'.*llamacpp.*scripted"):
+        choose_engine("lmsys/vicuna-7b-v1.5")
+
+
+async def test_an_unknown_engine_is_refused_with_the_names() -> None:
+    with pytest.raises(SetupError, match=r"no engine 'magic'.*llamacpp.*scripted"):
+        await load_engine("magic", EngineOptions("scripted"))
+
+
+async def test_a_strangers_engine_is_loaded_like_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, [EntryPoint("theirs", "fastchat.engines.scripted:load", registry.GROUP)])
+    assert engine_names() == ["theirs"]
+    assert isinstance(await load_engine("theirs", EngineOptions("scripted")), ScriptedEngine)

@@ -1,0 +1,81 @@
+"""A page, the API behind it and a browser in front of it: all real, all on loopback."""
+
+import os
+import shutil
+from collections.abc import AsyncIterator, Iterator
+
+import openai
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, BrowserContext, async_playwright
+
+from tests.web.fake_api import FakeApi, fake_api
+from tests.web.pages import OpenPage, open_in
+from tests.web.server import Server
+
+CHROMIUM_FLAGS = (
+    "--no-sandbox --headless --disable-gpu --disable-quic --no-first-run "
+    "--disable-background-networking --disable-component-update --disable-sync"
+)
+
+
+@pytest.fixture
+def api() -> Iterator[FakeApi]:
+    with fake_api() as api:
+        yield api
+
+
+@pytest.fixture
+async def client(api: FakeApi) -> AsyncIterator[openai.AsyncOpenAI]:
+    async with openai.AsyncOpenAI(base_url=f"{api.url}/v1", api_key="EMPTY", max_retries=0) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def shared_api() -> Iterator[FakeApi]:
+    with fake_api() as api:
+        yield api
+
+
+@pytest.fixture(scope="session")
+def web(shared_api: FakeApi) -> Iterator[Server]:
+    """One page process for all browser tests; Gradio takes seconds to start."""
+    with Server("web", "--api-url", shared_api.url) as web:
+        yield web
+
+
+@pytest.fixture
+def site(shared_api: FakeApi, web: Server) -> FakeApi:
+    """The API behind the shared page, as if new."""
+    shared_api.reset()
+    return shared_api
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        if os.environ.get("FASTCHAT_SKIP_BROWSER") == "1":
+            pytest.skip("FASTCHAT_SKIP_BROWSER=1 and there is no chromium")
+        pytest.fail("Browser tests need Chromium: apt-get install chromium, or set FASTCHAT_SKIP_BROWSER=1.")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS.split())
+        yield browser
+        await browser.close()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def desktop(browser: Browser) -> AsyncIterator[BrowserContext]:
+    """A window whose cache all tests share; what a tab knows of a chat, it knows alone."""
+    context = await browser.new_context(viewport={"width": 1280, "height": 800})
+    yield context
+    await context.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def page(desktop: BrowserContext, web: Server, site: FakeApi) -> AsyncIterator[OpenPage]:
+    """A tab with the page open. Afterwards: it called nobody else and complained of nothing."""
+    page = await open_in(desktop, web.url)
+    yield page
+    await page.page.close()
+    page.assert_clean()

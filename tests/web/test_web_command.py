@@ -1,0 +1,122 @@
+"""`fastchat web` as a command: its flags, its start and its end."""
+
+import logging
+import socket
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from fastchat.core.errors import SetupError
+from fastchat.web.logins import Login, read_logins
+from fastchat.web.settings import WebSettings
+from tests.web.server import Server
+
+
+def settings(*flags: str) -> WebSettings:
+    return WebSettings.from_argv(flags, prog="fastchat web", description="")
+
+
+@pytest.mark.parametrize(
+    ("flags", "word"),
+    [
+        (["--controller-url", "http://localhost:21001"], "fastchat api"),
+        (["--controller", ""], "fastchat api"),
+        (["--register-api-endpoint-file", "api_endpoints.json"], "fastchat api"),
+        (["--register", "api_endpoints.json"], "fastchat api"),
+        (["--moderate"], "later version"),
+        (["--show-terms-of-use"], "later version"),
+        (["--use-remote-storage"], "not logged"),
+    ],
+)
+def test_a_flag_of_old_that_cannot_be_met_gets_a_word(flags: list[str], word: str) -> None:
+    with pytest.raises(SetupError, match=word):
+        settings(*flags)
+
+
+def test_sharing_says_how_else_and_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        settings("--share", "--port", "1234")
+    assert "ssh -R" in caplog.text
+
+
+@pytest.mark.parametrize("flag", ["--concurrency-count", "--concurrency"])
+def test_flags_of_old_may_be_abbreviated(flag: str) -> None:
+    assert settings(flag, "3").concurrency_count == 3
+
+
+def test_readers_are_shown_the_address_they_came_by_when_the_gateway_fronts_the_page() -> None:
+    assert settings().shown_api_url == "http://localhost:8000"
+    assert settings("--fd", "5").shown_api_url is None
+    assert settings("--fd", "5", "--public-api-url", "https://api.example").shown_api_url == "https://api.example"
+
+
+@pytest.mark.parametrize("text", ["ada:enigma,bob:b:c", "ada:enigma\n bob:b:c \n"])
+def test_logins_stand_by_comma_or_by_line(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "logins"
+    file.write_text(text)
+    assert read_logins(str(file)) == [Login("ada", "enigma"), Login("bob", "b:c")]
+
+
+@pytest.mark.parametrize("text", ["", "ada", "ada:", ":enigma"])
+def test_logins_that_are_none_are_refused_unseen(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "logins"
+    file.write_text(text)
+    with pytest.raises(SetupError) as refusal:
+        read_logins(str(file))
+    assert "enigma" not in refusal.value.message
+
+
+def test_a_missing_file_of_logins_is_named() -> None:
+    with pytest.raises(SetupError, match="/nowhere/logins"):
+        read_logins("/nowhere/logins")
+
+
+def test_help_does_not_wait_for_gradio() -> None:
+    program = """
+import sys
+from fastchat.commands.web import main
+try:
+    main(["--help"])
+finally:
+    assert not {"gradio", "openai"} & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, stdout=subprocess.DEVNULL)
+
+
+@pytest.mark.parametrize("package", ["gradio", "openai"])
+def test_a_missing_package_is_named_with_its_remedy(package: str) -> None:
+    program = f"""
+import sys
+sys.modules[{package!r}] = None  # how Python notes that there is none
+from fastchat.__main__ import run_command
+run_command("web", [])
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert ended.returncode == 2
+    assert ended.stderr == (
+        f'error: The web page needs the package {package!r}. Install it with: pip install "fschat[webui]"\n'
+    )
+
+
+def test_it_serves_on_an_inherited_socket_and_ends_when_told() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        with Server("web", "--fd", str(listener.fileno()), pass_fds=(listener.fileno(),)) as web:
+            assert visit(f"http://127.0.0.1:{port}/health") == 200
+    assert web.process.returncode == 0
+
+
+def test_starting_calls_nobody() -> None:
+    """Every name that is looked up and every address that is connected to, from the first import on."""
+    with Server("web", "--api-url", "http://127.0.0.1:9", watched=True) as web:
+        assert visit(web.url) == 200
+    calls = [line for line in web.lines if line.startswith("CALLED")]
+    assert all("127.0.0.1" in call for call in calls), calls
+
+
+def visit(url: str) -> int:
+    with urllib.request.urlopen(url) as reply:
+        return int(reply.status)
