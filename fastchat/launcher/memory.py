@@ -6,15 +6,13 @@ from pathlib import Path
 
 import psutil
 
+from fastchat.engines.llamacpp.settings import DEFAULT_SLOTS, DEFAULT_TOTAL_CONTEXT
 from fastchat.launcher.config import LocalModel
-from fastchat.launcher.gguf import Value, read_header
+from fastchat.model.gguf import Value, number, read_header
 
 GB = 10**9
 PROCESS_BYTES = 80_000_000  # a worker process before it holds a model
 COMPUTE_BYTES = 250_000_000  # an engine's working buffers and prefix cache
-# What the llama.cpp engine takes when it is not told; a test compares them with its settings.
-DEFAULT_SLOTS = 4
-DEFAULT_TOTAL_CONTEXT = 32768  # tokens, all slots together
 CACHE_ITEM_BYTES = 2  # keys and values are kept as float16
 
 
@@ -56,24 +54,16 @@ def _weight_files(path: Path) -> list[Path]:
 def _cache_bytes(file: Path, model: LocalModel) -> int:
     header = read_header(file)
     slots = model.slots or DEFAULT_SLOTS
-    by_default = min(_number(header, "context_length"), DEFAULT_TOTAL_CONTEXT // slots)
+    by_default = min(number(header, "context_length"), DEFAULT_TOTAL_CONTEXT // slots)
     context_length = model.context_length or by_default
     return context_length * slots * _cache_bytes_per_token(header)
 
 
 def _cache_bytes_per_token(header: dict[str, Value]) -> int:
-    layers, heads = _number(header, "block_count"), _number(header, "attention.head_count", 1)
-    head_size = _number(header, "embedding_length") // heads
-    key, value = (_number(header, f"attention.{part}_length", head_size) for part in ("key", "value"))
-    return layers * _number(header, "attention.head_count_kv", heads) * (key + value) * CACHE_ITEM_BYTES
-
-
-def _number(header: dict[str, Value], key: str, default: int = 0) -> int:
-    """`llama.block_count` and its like: the architecture's name stands before each key."""
-    value = header.get(f"{header.get('general.architecture')}.{key}", default)
-    if isinstance(value, tuple):  # differs from layer to layer
-        return int(max(value, default=default))
-    return default if isinstance(value, str) else int(value)
+    layers, heads = number(header, "block_count"), number(header, "attention.head_count", 1)
+    head_size = number(header, "embedding_length") // heads
+    key, value = (number(header, f"attention.{part}_length", head_size) for part in ("key", "value"))
+    return layers * number(header, "attention.head_count_kv", heads) * (key + value) * CACHE_ITEM_BYTES
 
 
 def available_bytes() -> int:

@@ -6,11 +6,10 @@ from pathlib import Path
 import pytest
 
 from fastchat.core.errors import SetupError
-from fastchat.engines.llamacpp.settings import DEFAULT_SLOTS, DEFAULT_TOTAL_CONTEXT
-from fastchat.launcher import memory
+from fastchat.engines.llamacpp.settings import DEFAULT_SLOTS
 from fastchat.launcher.config import LocalModel
-from fastchat.launcher.gguf import read_header
 from fastchat.launcher.memory import estimate, private_bytes, resident_bytes
+from fastchat.model.gguf import read_header
 
 U32, STRING, ARRAY = 4, 8, 9
 
@@ -35,7 +34,7 @@ LLAMA = (
     u32("llama.embedding_length", 64),
     u32("llama.attention.head_count", 8),
     u32("llama.attention.head_count_kv", 2),
-    text("tokenizer.ggml.tokens") + b"not read",
+    text("tokenizer.ggml.tokens") + struct.pack("<IIQ", ARRAY, STRING, 1) + text("word"),
 )
 BYTES_PER_TOKEN = 10 * 2 * (8 + 8) * 2  # layers, heads, key and value, float16
 
@@ -47,24 +46,20 @@ def model_file(tmp_path: Path) -> Path:
     return file
 
 
-def test_the_header_is_read_up_to_the_tokenizer(model_file: Path) -> None:
+def test_the_header_is_read_without_the_words_of_the_tokenizer(model_file: Path) -> None:
     header = read_header(model_file)
 
     assert header["general.architecture"] == "llama"
     assert header["llama.block_count"] == 10
-    assert not any(key.startswith("tokenizer") for key in header)
+    assert header["tokenizer.ggml.tokens"] is None
 
 
 def test_the_cache_holds_the_whole_context_of_every_slot(model_file: Path) -> None:
     by_default = estimate(LocalModel(model="m"), "llamacpp", model_file)
     as_told = estimate(LocalModel(model="m", context_length=200, slots=3), "llamacpp", model_file)
 
-    assert by_default.cache == 4 * 1000 * BYTES_PER_TOKEN
+    assert by_default.cache == DEFAULT_SLOTS * 1000 * BYTES_PER_TOKEN
     assert as_told.cache == 3 * 200 * BYTES_PER_TOKEN
-
-
-def test_the_estimate_assumes_what_the_engine_takes_by_default() -> None:
-    assert (memory.DEFAULT_SLOTS, memory.DEFAULT_TOTAL_CONTEXT) == (DEFAULT_SLOTS, DEFAULT_TOTAL_CONTEXT)
 
 
 def test_weights_are_as_large_as_their_file(model_file: Path) -> None:
