@@ -5,26 +5,23 @@ a full queue. A streamed answer counts as begun with its first bytes, any other 
 way; of a stream only whole events are passed on, so that an error event can always follow.
 """
 
-import io
 import json
 import logging
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
-
-import aiohttp
-from yarl import URL
 
 from fastchat.client.fleet import Fleet, Slot
+from fastchat.client.http1 import Connection, Http1Client
 from fastchat.core.errors import FastChatError, NoWorker, WorkerFailed, WorkerTimeout
 
 log = logging.getLogger(__name__)
 
 MAX_ATTEMPTS = 3
-LARGE_BODY = 2**19
+LONGEST_EVENT = 2**22  # beyond it a stream is passed on as it comes
 BUSY = 429
 BROKEN = frozenset({502, 503, 504})
+_EVENT_ENDS = (b"\n\n", b"\r\n\r\n")
 KEPT_HEADERS = ("content-type", "retry-after", "cache-control", "x-should-retry")
 
 
@@ -55,7 +52,7 @@ class Answer:
     body: bytes
     endpoint_id: str
     attempts: int
-    stream: aiohttp.StreamReader | None = None
+    stream: Connection | None = None
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The stream in whole events.
@@ -65,41 +62,43 @@ class Answer:
         """
         assert self.stream is not None
         rest = self.body
-        with _our_errors():
-            while True:
-                whole = len(rest) if rest.endswith(b"\n\n") else rest.rfind(b"\n\n") + 2
-                if whole > 1:
-                    yield rest[:whole]
-                    rest = rest[whole:]
-                more = await self.stream.readany()
-                if not more:
-                    break
-                rest += more
+        while True:
+            whole = _whole_events(rest)
+            if whole:
+                yield rest[:whole]
+                rest = rest[whole:]
+            more = await self.stream.read_some()
+            if not more:
+                break
+            rest += more
         if rest:
             yield rest
+
+
+def _whole_events(data: bytes) -> int:
+    """How many bytes of it are whole events. Most chunks are one event and nothing else."""
+    if data.endswith(_EVENT_ENDS):
+        return len(data)
+    if len(data) > LONGEST_EVENT:
+        return len(data)
+    return max(at + len(end) if (at := data.rfind(end)) >= 0 else 0 for end in _EVENT_ENDS)
 
 
 class _Unanswered(Exception):
     """This endpoint did not answer; another may. `answer` or `error` is what the caller gets if none does."""
 
-    def __init__(
-        self, error: FastChatError | None = None, answer: Answer | None = None, *, is_stale: bool = False
-    ) -> None:
+    def __init__(self, error: FastChatError | None = None, answer: Answer | None = None) -> None:
         super().__init__()
         self.error = error
         self.answer = answer
-        self.is_stale = is_stale  # perhaps only a kept connection that the other side had closed
 
 
 class Pipe:
     """Sends calls to the endpoints of a fleet."""
 
-    def __init__(
-        self, fleet: Fleet, session: aiohttp.ClientSession, *, connect_s: float = 5.0, idle_s: float = 600.0
-    ) -> None:
+    def __init__(self, fleet: Fleet, client: Http1Client) -> None:
         self._fleet = fleet
-        self._session = session
-        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_s, sock_read=idle_s)
+        self._client = client
 
     @asynccontextmanager
     async def send(self, call: Call) -> AsyncIterator[Answer]:
@@ -122,16 +121,15 @@ class Pipe:
             tried.append(slot.endpoint.endpoint_id)
             with slot:
                 try:
-                    response = await self._begin(slot, call)
+                    connection = await self._begin(slot, call)
                     try:
-                        yield await self._first_bytes(slot, response, len(tried))
+                        yield await self._first_bytes(slot, connection, len(tried))
                         return
                     except (WorkerFailed, WorkerTimeout):
                         slot.outcome = "failed"
                         raise
                     finally:
-                        # Keeps the connection if the answer was read to its end, and breaks it otherwise.
-                        response.release()
+                        self._client.release(slot.endpoint.url, connection)
                 except _Unanswered as failure:
                     last = failure
                     reason = failure.error or f"status {failure.answer.status if failure.answer else '?'}"
@@ -145,68 +143,38 @@ class Pipe:
         except NoWorker:
             if last is None:
                 raise
-            if last.is_stale and len(tried) == 1:
-                return self._fleet.pick(call.model)
             return None
 
-    async def _begin(self, slot: Slot, call: Call) -> aiohttp.ClientResponse:
-        headers = dict(call.headers)
+    async def _begin(self, slot: Slot, call: Call) -> Connection:
+        headers = call.headers
         if slot.endpoint.api_key:
-            headers["authorization"] = f"Bearer {slot.endpoint.api_key}"
-        url = _url(slot.endpoint.url, call.path)
-        with _attempt(slot):
-            body = call.body_for(slot)
-            # aiohttp writes bytes in one go and a file in pieces, which lets others run in between.
-            data = io.BytesIO(body) if len(body) > LARGE_BODY else body
-            return await self._session.post(url, data=data, headers=headers, timeout=self._timeout)
+            headers = {**headers, "authorization": f"Bearer {slot.endpoint.api_key}"}
+        try:
+            return await self._client.post(slot.endpoint.url, call.path, headers, call.body_for(slot))
+        except WorkerTimeout:
+            slot.outcome = "failed"
+            raise  # it had its time; the same request would take as long elsewhere
+        except WorkerFailed as error:
+            slot.outcome = "failed"
+            raise _Unanswered(error) from error
 
-    async def _first_bytes(self, slot: Slot, response: aiohttp.ClientResponse, attempts: int) -> Answer:
-        headers = {name: response.headers[name] for name in KEPT_HEADERS if name in response.headers}
-        is_stream = response.status == 200 and response.content_type == "text/event-stream"
-        with _attempt(slot):
-            body = await (response.content.readany() if is_stream else response.read())
+    async def _first_bytes(self, slot: Slot, connection: Connection, attempts: int) -> Answer:
+        headers = {name: connection.headers[name] for name in KEPT_HEADERS if name in connection.headers}
+        is_stream = connection.status == 200 and headers.get("content-type", "").startswith("text/event-stream")
+        try:
+            body = await (connection.read_some() if is_stream else connection.read())
+        except WorkerFailed as error:
+            slot.outcome = "failed"
+            raise _Unanswered(error) from error
         answer = Answer(
-            status=response.status,
+            status=connection.status,
             headers=headers,
             body=body,
             endpoint_id=slot.endpoint.endpoint_id,
             attempts=attempts,
-            stream=response.content if is_stream else None,
+            stream=connection if is_stream else None,
         )
-        slot.outcome = "failed" if response.status in BROKEN else "ok"
-        if response.status in BROKEN or response.status == BUSY:
+        slot.outcome = "failed" if answer.status in BROKEN else "ok"
+        if answer.status in BROKEN or answer.status == BUSY:
             raise _Unanswered(answer=answer)
         return answer
-
-
-@lru_cache(maxsize=4096)
-def _url(base: str, path: str) -> URL:
-    return URL(base + path)
-
-
-@contextmanager
-def _attempt(slot: Slot) -> Iterator[None]:
-    """A failure in here is the endpoint's, and may be another's chance."""
-    try:
-        with _our_errors():
-            yield
-    except WorkerTimeout:
-        slot.outcome = "failed"
-        raise  # it had its time; the same request would take as long elsewhere
-    except WorkerFailed as error:
-        slot.outcome = "failed"
-        is_stale = isinstance(error.__cause__, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError)
-        raise _Unanswered(error, is_stale=is_stale) from error
-
-
-@contextmanager
-def _our_errors() -> Iterator[None]:
-    """aiohttp's errors as ours; a test fails if it grows one that is not mapped."""
-    try:
-        yield
-    except aiohttp.ConnectionTimeoutError as error:
-        raise WorkerFailed("The worker does not accept connections.") from error
-    except TimeoutError as error:
-        raise WorkerTimeout("The worker fell silent; no byte came for the longest time allowed.") from error
-    except (aiohttp.ClientError, ConnectionError) as error:
-        raise WorkerFailed("The worker broke the connection.") from error

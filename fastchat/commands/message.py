@@ -10,6 +10,7 @@ from pydantic_settings import SettingsConfigDict
 from fastchat.client.discovery import Discovery
 from fastchat.client.endpoints import Endpoint
 from fastchat.client.fleet import Fleet
+from fastchat.client.http1 import Http1Client
 from fastchat.client.pipe import Call, Pipe
 from fastchat.core.errors import FastChatError, NoWorker, SetupError
 from fastchat.core.serving import run
@@ -54,7 +55,7 @@ async def _ask(settings: MessageSettings) -> None:
             slot = fleet.pick(settings.model_name)
             print(f"worker_addr: {slot.endpoint.url}")
             print(f"user: {settings.message}")
-            await _print_answer(settings, Pipe(fleet, session))
+            await _print_answer(settings, Pipe(fleet, Http1Client(connect_s=5, idle_s=600)))
         except FastChatError as error:
             raise SetupError(error.message) from None
 

@@ -1,4 +1,4 @@
-"""The life of a gateway process: one HTTP client, the fleet kept true in the background, the app on top."""
+"""The life of a gateway process: the fleet kept true in the background, the app on top."""
 
 import asyncio
 from dataclasses import dataclass
@@ -8,12 +8,15 @@ import aiohttp
 from fastchat.access.keys import KeyRing
 from fastchat.client.discovery import Discovery
 from fastchat.client.fleet import Fleet
+from fastchat.client.http1 import Http1Client
 from fastchat.client.pipe import Pipe
 from fastchat.core.serving import Listener, serve
 from fastchat.gateway.app import Cors, GatewayApp
 from fastchat.gateway.metrics import GatewayMetrics
 from fastchat.gateway.openai_api import OpenAIApi
 from fastchat.gateway.web_proxy import WebProxy
+
+CONNECT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,8 @@ async def run_gateway(options: GatewayOptions, listener: Listener, ring: KeyRing
     async with _session() as session:
         fleet = Fleet()
         metrics = GatewayMetrics(fleet)
-        pipe = Pipe(fleet, session, idle_s=options.idle_s)
+        client = Http1Client(connect_s=CONNECT_S, idle_s=options.idle_s)
+        pipe = Pipe(fleet, client)
         app = GatewayApp(
             OpenAIApi(fleet, pipe, metrics, body_limit=options.body_limit),
             WebProxy(session, options.web_url),
@@ -44,11 +48,12 @@ async def run_gateway(options: GatewayOptions, listener: Listener, ring: KeyRing
             await serve(app.asgi(ring, cors), listener, role="openai_api_server", drain_s=options.drain_s)
         finally:
             following.cancel()
+            client.close()
 
 
 def _session() -> aiohttp.ClientSession:
-    """The one HTTP client of the process. It passes bytes on: no cookie of one caller is kept for another, nothing is
-    unpacked, and no header is added."""
+    """For everything but the models: controller, web page, metrics. It passes bytes on: no cookie of one caller is kept
+    for another, nothing is unpacked, and no header is added."""
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30),
         cookie_jar=aiohttp.DummyCookieJar(),

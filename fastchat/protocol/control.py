@@ -62,7 +62,7 @@ class Announcement(_Wire):
     capacity: int = Field(1, ge=1)  # requests it decodes at the same time
     load: Load = Load()
     is_draining: bool = False  # finishes what runs, wants nothing new
-    api_key: str | None = None  # callers must send it as a bearer token
+    api_key: str | None = Field(None, pattern=r"^[\x21-\x7e]+$")  # callers must send it as a bearer token
 
 
 class Lease(_Wire):

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import gradio as gr
 import openai
 from fastapi import FastAPI
-from fastapi.responses import RedirectResponse
+from fastapi.responses import RedirectResponse, Response
 from starlette.routing import Mount
 from starlette.types import ASGIApp
 
@@ -47,6 +47,10 @@ def create_app(
     @app.get("/health")
     async def health() -> dict[str, str]:
         return {"status": "ok"}
+
+    @app.get("/favicon.ico")
+    async def favicon() -> Response:
+        return Response(theme.asset("icon.svg"), media_type="image/svg+xml")
 
     @app.get("/docs")
     async def docs() -> RedirectResponse:

@@ -51,11 +51,16 @@ class Chat:
     async def ask(self, text: str, conversation: Conversation, model: str | None) -> View:
         if not text.strip():
             return View()
-        answer = Answer(model or "")
-        if not model:
+        answer = Answer(model or await self._first_model())
+        if not answer.model:
             answer.end(Ending.FAILED, failure=NO_MODEL)
         conversation.ask(text.strip(), answer)
         return _whole(conversation)._replace(question="")
+
+    async def _first_model(self) -> str:
+        """For who asks before the picker has been filled."""
+        names = (await self._models.current()).names
+        return names[0] if names else ""
 
     async def ask_example(self, picked: gr.SelectData, conversation: Conversation, model: str | None) -> View:
         return await self.ask(picked.value["text"], conversation, model)

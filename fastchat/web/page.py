@@ -1,6 +1,7 @@
 """What stands where on the page, and which handler answers to what.
 
-One chat for now; a second view of the same service belongs beside `_chat` as a function of its own.
+There is one view, the chat. Another one brings a layout, a wiring and handlers of its own, and shares everything that
+knows no widget: `session`, `answering`, `rendering`, `models`, `failures`.
 """
 
 import json
@@ -148,7 +149,8 @@ def _wire(page: gr.Blocks, on: _Widgets, chat: Chat, pace: Pace, answers_at_once
 
     page.unload(chat.leave)
 
-    # Set by an event, not only as a default: Gradio forgets an hour after the tab closed what an event has set.
-    page.load(Conversation, None, conversation, queue=False, **QUIET)
+    # Gradio drops a closed tab's state after an hour, but only what an event has set. So one sets it to what it is;
+    # a new one might come too late and take away a question that a fast reader has asked meanwhile.
+    page.load(lambda same: same, conversation, conversation, queue=False, **QUIET)
     page.load(chat.refresh, [*model, shown], picker, queue=False, **QUIET)
     gr.Timer(pace.models_tick_s).tick(chat.refresh, [*model, shown], picker, queue=False, **QUIET)

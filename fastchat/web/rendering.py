@@ -56,7 +56,7 @@ def _row(role: str, text: str) -> Row:
 def facts(answer: Answer) -> str:
     """`smollm2 · 42 tokens · 31.5 tokens/s · first token after 0.21 s`"""
     found = [
-        answer.model,
+        answer.model or "no model",
         _count(answer.completion_tokens),
         _rate(answer.tokens_per_s),
         None if answer.time_to_first_token_s is None else f"first token after {answer.time_to_first_token_s:.2f} s",

@@ -11,10 +11,11 @@ from fastchat.core.settings import setting
 
 KEYLESS = "EMPTY"  # what OpenAI's SDK is given where the API asks for no key
 
-_NOT_A_GATEWAY = (
-    "the page finds models through an API. Start one with `fastchat api`, which takes this flag, "
-    "and give the page its address with --api-url."
+_ASK_THE_API = (
+    "the page finds models through the API. Run `fastchat api --controller-address URL` "
+    "and give the page the API's address with --api-url."
 )
+_REGISTER = "endpoints are announced to the controller, with `fastchat register`; the page then finds them by itself."
 
 
 class WebSettings(ServerSettings):
@@ -22,10 +23,10 @@ class WebSettings(ServerSettings):
 
     model_config = SettingsConfigDict(env_prefix="FASTCHAT_WEB_")
     withdrawn: ClassVar[Mapping[str, str]] = {
-        "--controller-url": _NOT_A_GATEWAY,
-        "--controller": _NOT_A_GATEWAY,
-        "--register-api-endpoint-file": _NOT_A_GATEWAY,
-        "--register": _NOT_A_GATEWAY,
+        "--controller-url": _ASK_THE_API,
+        "--controller": _ASK_THE_API,
+        "--register-api-endpoint-file": _REGISTER,
+        "--register": _REGISTER,
         "--moderate": "moderation comes with the arena, in a later version. Leave the flag out.",
         "--show-terms-of-use": "terms of use come with the arena, in a later version. Leave the flag out.",
         "--use-remote-storage": "conversations are not logged, so there is nothing to store elsewhere. Leave it out.",

@@ -1,8 +1,7 @@
-"""How the page looks: colours and fonts for Gradio's components here, arrangement in `assets/page.css`."""
+"""How the page looks: colours and fonts for Gradio's components here, arrangement in the style sheets of `assets/`."""
 
 from importlib.resources import files
 from typing import Any
-from urllib.parse import quote
 
 import gradio as gr
 
@@ -72,19 +71,12 @@ def theme() -> Any:
     )
     light = {name: colour for name, (colour, _) in _COLOURS.items()}
     dark = {f"{name}_dark": colour for name, (_, colour) in _COLOURS.items()}
-    return base.set(**light, **dark, color_accent=ACCENT[0])
+    base.set(**light, **dark, color_accent=ACCENT[0])
+    # With the theme rather than with `css` or `head`: it is there before anything is drawn, and on the login too.
+    base.custom_css = asset("page.css") + asset("log.css")
+    return base
 
 
 def head() -> str:
-    """For the document's head: everything inline, so that no proxy has to know a route of ours.
-
-    The style sheet is here and not in Gradio's `css`, which is applied late: the page would jump when it loads.
-    """
-    return "\n".join(
-        [
-            asset("head.html"),
-            f'<link rel="icon" type="image/svg+xml" href="data:image/svg+xml,{quote(asset("icon.svg"))}">',
-            f"<style>{asset('page.css')}</style>",
-            f"<script>{asset('page.js')}</script>",
-        ]
-    )
+    """For the document's head."""
+    return f"{asset('head.html')}<script>{asset('page.js')}</script>"

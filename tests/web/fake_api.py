@@ -96,7 +96,7 @@ class FakeApi:
     async def _may_go_on(self, request: Request) -> bool:
         go_on, was_left = self.go_on, self.was_left
         try:
-            while not go_on.is_set() and not await request.is_disconnected():  # noqa: ASYNC110 (another thread sets it)
+            while not go_on.is_set() and not await request.is_disconnected():
                 await asyncio.sleep(0.01)
         finally:  # Starlette may also cancel a stream whose client left
             if not go_on.is_set():

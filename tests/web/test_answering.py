@@ -58,6 +58,7 @@ async def test_closing_the_iterator_ends_the_request(api: FakeApi, client: opena
     api.held_after, answer = held_after, Answer("tiny-chat")
     async with aclosing(write(client.chat.completions, QUESTION, answer, FAST)) as flushes:
         await anext(flushes)
+        assert await asyncio.to_thread(api.was_asked.wait, 5)
     assert await asyncio.to_thread(api.was_left.wait, 5)
     assert answer.ending is Ending.STOPPED
 

@@ -115,10 +115,10 @@ async def test_the_page_names_no_other_host(visit: Visit) -> None:
         assert attribute not in text
 
 
-async def test_the_page_is_ours_by_name(visit: Visit) -> None:
-    text = (await visit().get("/")).text
-    assert "FastChat" in text
-    assert "data:image/svg+xml" in text
+async def test_name_and_icon_are_ours(visit: Visit) -> None:
+    client = visit()
+    assert "FastChat" in (await client.get("/")).text
+    assert (await client.get("/favicon.ico")).headers["content-type"] == "image/svg+xml"
 
 
 def test_the_assets_are_part_of_the_package() -> None:

@@ -6,7 +6,7 @@ import re
 import threading
 
 import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, BrowserContext, Page, expect
 
 from tests.web.fake_api import Failure, FakeApi
 from tests.web.pages import OpenPage, open_page
@@ -32,6 +32,16 @@ async def test_an_answer_streams_and_ends(page: OpenPage, site: FakeApi) -> None
     await expect(page.rows.nth(1)).to_have_text("Hello from the fake API.")
     await expect(page.facts).to_have_text(re.compile(r"^tiny-chat · 5 tokens · .*first token after \d+\.\d\d s$"))
     await expect(page.button("Send")).to_be_visible()
+
+
+async def test_a_reader_may_ask_before_the_page_has_settled(
+    desktop: BrowserContext, web: Server, site: FakeApi
+) -> None:
+    tab = OpenPage(await desktop.new_page(), web.url)
+    await tab.page.goto(web.url)
+    await tab.ask("Hi")
+    await expect(tab.rows.nth(1)).to_have_text("Hello from the fake API.")
+    await tab.page.close()
 
 
 async def test_enter_sends_and_shift_enter_breaks_the_line(page: OpenPage, site: FakeApi) -> None:

@@ -64,8 +64,15 @@ async def test_nothing_is_shown_while_nothing_has_come(chat: Chat, api: FakeApi)
     assert [view async for view in views][-1].send["visible"]
 
 
-async def test_without_a_model_nobody_is_asked(chat: Chat, api: FakeApi) -> None:
+async def test_who_asks_before_the_picker_is_filled_is_answered(chat: Chat, api: FakeApi) -> None:
     conversation = Conversation()
+    await chat.ask("Hi", conversation, None)
+    await answered(chat, conversation)
+    assert api.requests[0]["model"] == "tiny-chat"
+
+
+async def test_without_a_model_nobody_is_asked(chat: Chat, api: FakeApi) -> None:
+    api.models, conversation = [], Conversation()
     await chat.ask("Hi", conversation, "")
     await answered(chat, conversation)
     assert conversation.turns[0].answer.failure == NO_MODEL
@@ -130,6 +137,7 @@ async def test_a_new_chat_breaks_the_running_answer_off(chat: Chat, api: FakeApi
     await chat.ask("Hi", conversation, "tiny-chat")
     answer, views = conversation.current, chat.answer(TAB, conversation, *SETTINGS)
     await anext(views)
+    assert await asyncio.to_thread(api.was_asked.wait, 5)
     assert (await chat.start_over(conversation)).log == []
     # The old answer's handler ends without a word: the page belongs to the new chat.
     assert [view async for view in views] == []
@@ -143,6 +151,7 @@ async def test_a_tab_that_is_gone_breaks_its_answer_off(chat: Chat, api: FakeApi
     await chat.ask("Hi", conversation, "tiny-chat")
     views = chat.answer(TAB, conversation, *SETTINGS)
     await anext(views)
+    assert await asyncio.to_thread(api.was_asked.wait, 5)
     await chat.leave(TAB)
     assert await asyncio.to_thread(api.was_left.wait, 5)
     assert [view async for view in views][-1].send["visible"]

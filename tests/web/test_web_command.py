@@ -24,8 +24,8 @@ def settings(*flags: str) -> WebSettings:
     [
         (["--controller-url", "http://localhost:21001"], "fastchat api"),
         (["--controller", ""], "fastchat api"),
-        (["--register-api-endpoint-file", "api_endpoints.json"], "fastchat api"),
-        (["--register", "api_endpoints.json"], "fastchat api"),
+        (["--register-api-endpoint-file", "api_endpoints.json"], "fastchat register"),
+        (["--register", "api_endpoints.json"], "fastchat register"),
         (["--moderate"], "later version"),
         (["--show-terms-of-use"], "later version"),
         (["--use-remote-storage"], "not logged"),

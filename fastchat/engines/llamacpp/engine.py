@@ -78,12 +78,10 @@ class LlamaEngine:
         yield assembly.finish(reason)
 
     async def embed(self, inputs: Sequence[str | Sequence[int]]) -> Embeddings:
-        async with self._embedder_lock:
-            self._running()
-            if self._embedder is None:
-                self._embedder = await self._start_embedder()
-        texts = [text if isinstance(text, str) else list(text) for text in inputs]
-        reply = await self._embedder.post("/v1/embeddings", {"input": texts})
+        for tokens in inputs:
+            if not isinstance(tokens, str):
+                self._model.check_tokens(tokens, param="input")
+        reply = await (await self._embedding_server()).post("/v1/embeddings", {"input": list(inputs)})
         rows = [row["embedding"] for row in sorted(reply["data"], key=lambda row: cast(int, row["index"]))]
         return Embeddings(rows, reply["usage"]["prompt_tokens"])
 
@@ -108,6 +106,13 @@ class LlamaEngine:
             if server is not None:
                 await server.close()
         self._server = self._embedder = None
+
+    async def _embedding_server(self) -> LlamaServer:
+        async with self._embedder_lock:
+            self._running()
+            if self._embedder is None:
+                self._embedder = await self._start_embedder()
+            return self._embedder
 
     def _running(self) -> LlamaServer:
         if self._server is None:

@@ -20,6 +20,9 @@ _LAYOUT = {"whitespace_flexible": False, "item_separator": ", ", "key_separator"
 _FORMATS = ("date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid", "uri")
 
 
+ANY_OBJECT: Mapping[str, Any] = {"type": "object"}
+
+
 def json_answer(schema: Mapping[str, Any]) -> str:
     """
     Raises:
@@ -80,7 +83,7 @@ def _json(schema: Mapping[str, Any], *, param: str) -> str:
             schema = _settled(schema)
         return "%json " + json.dumps(dict(schema) | {"x-guidance": _LAYOUT})
     except jsonschema.SchemaError as error:
-        raise InvalidRequest(f"The JSON schema is malformed: {error.message}", param=param) from None
+        raise InvalidRequest(f"The JSON schema is malformed: {error.message[:300]}", param=param) from None
     except RecursionError:
         raise InvalidRequest("The JSON schema is nested too deeply.", param=param) from None
 

@@ -17,7 +17,6 @@ from fastchat.engines.llamacpp.messages import is_continued, plain
 from fastchat.engines.llamacpp.model import Model
 from fastchat.engines.llamacpp.sampling import probability_fields, sampling_fields, wants_probabilities
 
-_ANY_OBJECT = {"type": "object"}
 _LAST_FIELDS = ["content", "stop", "stop_type", "timings"]  # of the last event, which else repeats the whole prompt
 
 
@@ -55,26 +54,28 @@ def _continuation(request: GenerationRequest, prompt: TextPrompt, model: Model) 
     form = _constraint_form(request.constraint)
     body = sampling_fields(request, model) | probability_fields(request, chat=False) | _form_field(form)
     body["response_fields"] = _LAST_FIELDS
-    text = prompt.text if isinstance(prompt.text, str) else list(prompt.text)
-    if not isinstance(text, str):
-        model.check_tokens(text, param="prompt")
-    if prompt.suffix is None:
-        body["prompt"] = text or model.bos  # nothing at all is the beginning of a document
-        return Call("/completion", body, read_completion, form, thinks=False)
+    if prompt.suffix is not None:
+        body |= _gap_fields(prompt, model)
+        return Call("/infill", body, read_completion, form, thinks=False)
+    if not isinstance(prompt.text, str):
+        model.check_tokens(prompt.text, param="prompt")
+    body["prompt"] = prompt.text or model.bos  # nothing at all is the beginning of a document
+    return Call("/completion", body, read_completion, form, thinks=False)
+
+
+def _gap_fields(prompt: TextPrompt, model: Model) -> dict[str, Any]:
     if not model.fills_gaps:
         raise InvalidRequest("This model has no tokens for filling a gap, so it takes no suffix.", param="suffix")
-    if not isinstance(text, str):
+    if not isinstance(prompt.text, str):
         raise InvalidRequest("With a suffix the prompt has to be text, not token ids.", param="suffix")
-    return Call(
-        "/infill", body | {"input_prefix": text, "input_suffix": prompt.suffix}, read_completion, form, thinks=False
-    )
+    return {"input_prefix": prompt.text, "input_suffix": prompt.suffix}
 
 
 def _conversation(request: GenerationRequest, prompt: ChatPrompt, model: Model) -> Call:
     if not model.has_template:
         raise InvalidRequest(
             "This model has no chat template, so it can only continue text. Its worker can be given one with "
-            "--chat-template.",
+            "--conv-template.",
             param="messages",
         )
     offer = _offer(request, prompt, model)
@@ -124,7 +125,7 @@ def _tool_form(request: GenerationRequest, prompt: ChatPrompt, offer: _Offer) ->
     if isinstance(request.constraint, GrammarConstraint):
         raise InvalidRequest("A grammar and tools cannot be combined.", param="tools")
     if not offer.is_forced:
-        otherwise = (request.constraint.schema or _ANY_OBJECT) if request.constraint is not None else None
+        otherwise = _schema(request.constraint) if request.constraint is not None else None
         free = grammars.free_calls(offer.tools, parallel=prompt.parallel_tool_calls, otherwise=otherwise)
         return Form(free, param="tools")
     named = [tool for tool in offer.tools if prompt.tool_choice in ("required", tool["function"]["name"])]
@@ -137,10 +138,14 @@ def _constraint_form(constraint: JsonConstraint | GrammarConstraint | None) -> F
     if constraint is None:
         return None
     if isinstance(constraint, JsonConstraint):
-        return Form(grammars.json_answer(constraint.schema or _ANY_OBJECT), param="response_format")
+        return Form(grammars.json_answer(_schema(constraint)), param="response_format")
     if constraint.grammar.lstrip().startswith("%llguidance"):
         raise InvalidRequest("The grammar must be in GBNF.", param="response_format")
     return Form(constraint.grammar)
+
+
+def _schema(constraint: JsonConstraint) -> Mapping[str, Any]:
+    return grammars.ANY_OBJECT if constraint.schema is None else constraint.schema
 
 
 def _form_field(form: Form | None) -> dict[str, str]:

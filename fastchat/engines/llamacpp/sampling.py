@@ -38,7 +38,11 @@ def sampling_fields(request: GenerationRequest, model: Model) -> dict[str, Any]:
 
 
 def wants_probabilities(request: GenerationRequest) -> bool:
-    """They also bring the ids of the tokens, which is how stop tokens are seen."""
+    """They also bring the ids of the tokens, which is how stop tokens are seen.
+
+    In chat the server says nothing of a token without text, so a special token stops an answer there only if it is one
+    of those that end any answer.
+    """
     return request.top_logprobs is not None or bool(request.sampling.stop_token_ids)
 
 

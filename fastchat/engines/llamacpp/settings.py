@@ -65,11 +65,24 @@ def import_library() -> Any:
     return xllamacpp
 
 
+def _check_device(library: Any, device: str | None) -> None:
+    """
+    Raises:
+        SetupError: this machine, or this build of the library, has no such device.
+    """
+    if device not in (None, "cpu") and not _has_gpu(library):
+        raise SetupError(
+            f"--device {device}: the installed build of xllamacpp sees no GPU here. Leave the flag out for the CPU, or "
+            "install a build for your GPU."
+        )
+
+
 def generation_parameters(library: Any, options: EngineOptions, args: LlamaArgs, model: ModelFile) -> Any:
     """
     Raises:
         SetupError: the model cannot do what the options ask for.
     """
+    _check_device(library, options.device)
     slots = options.slots or DEFAULT_SLOTS
     context = options.context_length or min(model.trained_context, DEFAULT_TOTAL_CONTEXT // slots)
     if context > model.trained_context:
@@ -121,7 +134,7 @@ def _common(library: Any, options: EngineOptions, args: LlamaArgs) -> Any:
     parameters.verbosity = args.verbosity
     parameters.ui = False
     parameters.use_jinja = True
-    parameters.n_gpu_layers = args.gpu_layers
+    parameters.n_gpu_layers = 0 if options.device == "cpu" else args.gpu_layers
     parameters.cache_type_k = parameters.cache_type_v = getattr(
         library.ggml_type, f"GGML_TYPE_{args.cache_type.upper()}"
     )
@@ -142,9 +155,13 @@ def _default_threads() -> int:
 
 
 def _default_batch(library: Any) -> int:
+    return _GPU_BATCH if _has_gpu(library) else _CPU_BATCH
+
+
+def _has_gpu(library: Any) -> bool:
     kinds = library.ggml_backend_dev_type
     gpus = (kinds.GGML_BACKEND_DEVICE_TYPE_GPU, kinds.GGML_BACKEND_DEVICE_TYPE_IGPU)
-    return _GPU_BATCH if any(device["type"] in gpus for device in library.get_device_info()) else _CPU_BATCH
+    return any(device["type"] in gpus for device in library.get_device_info())
 
 
 def _existing(path: str) -> str:

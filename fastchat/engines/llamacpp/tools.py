@@ -1,6 +1,6 @@
 """Function calls for models whose template knows none, and for calls the caller insists on.
 
-The functions are described in the system message, the grammar of `grammars.tool_calls` sees to the form of a call, and
+The functions are described in the system message, the grammars in `grammars.py` see to the form of a call, and
 `CallReader` reads calls back out of the stream.
 """
 

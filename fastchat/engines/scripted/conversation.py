@@ -44,7 +44,7 @@ def constrained(constraint: JsonConstraint | GrammarConstraint) -> str:
     """An answer that obeys the constraint."""
     if isinstance(constraint, GrammarConstraint):
         raise InvalidRequest("The scripted engine knows no grammars.", param="grammar")
-    return _compact(instance_of(constraint.schema or {"type": "object"}))
+    return _compact(instance_of({"type": "object"} if constraint.schema is None else constraint.schema))
 
 
 def forced_call(prompt: ChatPrompt | TextPrompt) -> Call | None:

@@ -68,7 +68,7 @@ class ScriptedEngine:
                     _fail_as_told(script)
                 if (delta := playback.push(piece)) is not None:
                     yield delta
-                if playback.stopped:
+                if playback.is_stopped:
                     break
             _fail_as_told(script)  # an answer shorter than `error_at_token` fails at its end
             self._cache.add(prompt)

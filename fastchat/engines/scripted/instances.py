@@ -24,7 +24,7 @@ def instance_of(schema: Mapping[str, Any], *, param: str = "response_format") ->
         instance = _make(schema, schema, 0)
         validator(schema, registry=Registry()).validate(instance)  # an empty registry: nothing is fetched
     except jsonschema.SchemaError as error:
-        raise InvalidRequest(f"The JSON schema is malformed: {error.message}", param=param) from None
+        raise InvalidRequest(f"The JSON schema is malformed: {error.message[:300]}", param=param) from None
     except (jsonschema.ValidationError, Unresolvable, LookupError, RecursionError, TypeError, ValueError):
         raise InvalidRequest("The scripted engine cannot make up an instance of this schema.", param=param) from None
     return instance

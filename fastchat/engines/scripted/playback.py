@@ -46,7 +46,7 @@ def plan(request: GenerationRequest, script: Script, room: int) -> Answer:
 
 
 class Playback:
-    """Pieces in, increments out; `stopped` once a stop string or a stop token came."""
+    """Pieces in, increments out; `is_stopped` once a stop string or a stop token came."""
 
     def __init__(self, request: GenerationRequest, call: Call | None) -> None:
         self._characters = CharacterStream()
@@ -56,19 +56,19 @@ class Playback:
         self._top = request.top_logprobs
         self._call = call
         self.tokens = 0
-        self.stopped = False
+        self.is_stopped = False
 
     def push(self, piece: bytes) -> Delta | None:
         """What one token adds; nothing while a character or a possible stop string is incomplete."""
         self.tokens += 1
         if self._stop_tokens and token_of(piece) in self._stop_tokens:
-            self.stopped = True
+            self.is_stopped = True
             return None
         text = self._characters.push(piece)
         if self._call is not None:
             return self._call_delta(text)
         text = self._stops.push(text)
-        self.stopped = self._stops.found is not None
+        self.is_stopped = self._stops.found is not None
         if self._top is not None:
             self._logprobs.push([_logprob(piece, self._top)])
         return Delta(text, logprobs=self._logprobs.take(text)) if text else None
@@ -76,7 +76,7 @@ class Playback:
     def finish(self, reason: FinishReason, usage: Usage) -> Delta:
         text = self._stops.flush()
         logprobs = self._logprobs.take(text) + self._logprobs.finish(cut=True)
-        return Delta(text, logprobs=logprobs, finish_reason="stop" if self.stopped else reason, usage=usage)
+        return Delta(text, logprobs=logprobs, finish_reason="stop" if self.is_stopped else reason, usage=usage)
 
     def _call_delta(self, text: str) -> Delta | None:
         assert self._call is not None
