@@ -6,6 +6,7 @@ our keys carry 192 random bits; keys people think of themselves come by flag or 
 
 import hashlib
 import hmac
+import re
 import secrets
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -44,7 +45,7 @@ class KeyRing:
             SetupError: the file cannot be read, or a line is not a key.
         """
         names = {_digest(key): f"key-{number}" for number, key in enumerate(keys, 1)}
-        return cls(names | (_read(Path(file)) if file else {}))
+        return cls(names | (_read(Path(file)) if file is not None else {}))
 
     def __bool__(self) -> bool:
         return bool(self._names)
@@ -62,18 +63,20 @@ class KeyRing:
 def _read(file: Path) -> dict[str, str]:
     try:
         lines = file.read_text().splitlines()
-    except OSError as error:
-        raise SetupError(f"The keys file {file} cannot be read: {error.strerror}.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SetupError(f"The keys file {file} cannot be read: {error}.") from None
     names = {}
     for number, line in enumerate(lines, 1):
         if not line.strip() or line.startswith("#"):
             continue
         name, kind, digest = [*line.strip().rsplit(":", 2), "", ""][:3]
-        if kind != "sha256" or len(digest) != 64:
+        if kind != "sha256" or not re.fullmatch("[0-9a-fA-F]{64}", digest):
             raise SetupError(
                 f"{file}:{number} is not a key; a line reads NAME:sha256:HEX. Make one with: fastchat keys new NAME"
             )
         names[digest.lower()] = name
+    if not names:
+        raise SetupError(f"The keys file {file} holds no key, so nobody could call. Make one: fastchat keys new NAME")
     return names
 
 

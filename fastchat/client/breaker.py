@@ -30,21 +30,24 @@ class Breaker:
             return State.OPEN
         return State.HALF_OPEN
 
-    def start(self) -> None:
-        """A request goes out; in half-open state it is the probe, and no other follows until it ends."""
-        if self._failures:
-            self._is_probed = True
+    def start(self) -> bool:
+        """A request goes out. True if it is the probe; then no other follows until it has told how it went."""
+        is_probe = self.state is State.HALF_OPEN
+        self._is_probed = self._is_probed or is_probe
+        return is_probe
 
     def succeeded(self) -> None:
         self._failures = 0
         self._is_probed = False
 
     def failed(self) -> None:
+        if self.state is State.OPEN and not self._is_probed:
+            return  # one of many that were under way when it failed: the same outage, not another
         pause = min(FIRST_PAUSE_S * 2**self._failures, LONGEST_PAUSE_S)
         self._failures = min(self._failures + 1, 32)
         self.retry_at = self._clock() + pause
         self._is_probed = False
 
     def abandoned(self) -> None:
-        """The request ended without telling anything about the endpoint."""
+        """The probe ended without telling anything about the endpoint."""
         self._is_probed = False

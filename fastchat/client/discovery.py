@@ -36,7 +36,9 @@ class Discovery:
                 self.apply(await self.fetch())
             except (aiohttp.ClientError, TimeoutError, ValidationError) as error:
                 if self.is_connected or not self._version:
-                    log.warning("controller %s: %s; going on with what is known", self._url, error or type(error))
+                    log.warning(
+                        "controller %s: %s; going on with what is known", self._url, str(error) or type(error).__name__
+                    )
                 self.is_connected, self._version = False, self._version or "none"
                 await asyncio.sleep(RETRY_S)
 

@@ -4,7 +4,6 @@ import random
 import time
 from collections.abc import Callable, Collection, Iterable
 from types import TracebackType
-from typing import Literal
 
 from fastchat.client.balancing import POLICIES
 from fastchat.client.breaker import State
@@ -12,29 +11,33 @@ from fastchat.client.endpoints import Endpoint, TrackedEndpoint
 from fastchat.core.errors import NoWorker, UnknownModel
 from fastchat.protocol.control import PolicyName, ServedModel
 
-Outcome = Literal["ok", "failed", "unknown"]
-
 
 class Slot:
     """One request on its way to one endpoint. Leaving the block counts it out again."""
 
     def __init__(self, tracked: TrackedEndpoint) -> None:
         self.endpoint = tracked.endpoint
-        self.outcome: Outcome = "unknown"
         self._tracked = tracked
+        self._is_probe = False
+        self._has_told = False
 
     def __enter__(self) -> "Slot":
         self._tracked.in_flight += 1
-        self._tracked.breaker.start()
+        self._is_probe = self._tracked.breaker.start()
         return self
+
+    def succeeded(self) -> None:
+        """The endpoint answers, which is known with the first byte."""
+        self._has_told = True
+        self._tracked.breaker.succeeded()
+
+    def failed(self) -> None:
+        self._has_told = True
+        self._tracked.breaker.failed()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         self._tracked.in_flight -= 1
-        if self.outcome == "ok":
-            self._tracked.breaker.succeeded()
-        elif self.outcome == "failed":
-            self._tracked.breaker.failed()
-        else:
+        if self._is_probe and not self._has_told:
             self._tracked.breaker.abandoned()
 
 
@@ -86,6 +89,9 @@ class Fleet:
     def models(self) -> dict[str, ServedModel]:
         """Models somebody alive serves, by name, in alphabetical order."""
         return {name: self._by_model[name][0].endpoint.models[name] for name in sorted(self._by_model)}
+
+    def has_heard_of(self, model: str) -> bool:
+        return model in self._remembered
 
     def describe(self, model: str) -> ServedModel:
         """

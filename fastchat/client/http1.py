@@ -8,7 +8,7 @@ the connection, kept connections, TLS. aiohttp, which everything else here uses,
 import asyncio
 import ssl
 import time
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import NamedTuple, cast
@@ -58,6 +58,7 @@ class Connection(asyncio.Protocol):
         self._buffered = 0
         self._is_paused = False
         self._keeps_alive = False
+        self._has_surplus = False  # more than one answer came for one request: it is nobody's
         self._is_timed_out = False
         self._heard_at = 0.0
         self._waiter: asyncio.Future[None] | None = None
@@ -67,7 +68,7 @@ class Connection(asyncio.Protocol):
         """Send a request and wait for status and headers of the answer."""
         self._parser = httptools.HttpResponseParser(self)
         self.headers, self._parts, self._buffered = {}, [], 0
-        self.is_at_end = self.has_head = False
+        self.is_at_end = self.has_head = self._has_surplus = False
         self._heard_at = self._loop.time()
         self._timer = self._loop.call_later(self._idle_s, self._check_silence)
         self._transport.write(request)
@@ -83,6 +84,7 @@ class Connection(asyncio.Protocol):
         self._buffered = 0
         if self._is_paused:
             self._is_paused = False
+            self._heard_at = self._loop.time()
             self._transport.resume_reading()
         return body
 
@@ -95,11 +97,11 @@ class Connection(asyncio.Protocol):
 
     @property
     def can_be_kept(self) -> bool:
-        return self.is_open and self.is_at_end and self._keeps_alive and not self._parts
+        return self.is_open and self.is_at_end and self._keeps_alive and not self._parts and not self._has_surplus
 
     def close(self) -> None:
         self._stop_timer()
-        self._transport.close()
+        self._transport.abort()  # what is still to be sent is no longer wanted
 
     async def _more(self) -> None:
         """Wait until something has come.
@@ -167,18 +169,29 @@ class Connection(asyncio.Protocol):
 
     # What httptools calls
 
+    def on_message_begin(self) -> None:
+        self._has_surplus = self.is_at_end
+
     def on_header(self, name: bytes, value: bytes) -> None:
+        if self._has_surplus:
+            return
         self.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
+        if self._has_surplus:
+            return
         self.status = self._parser.get_status_code()
         self.has_head = self.status >= 200  # before it there may be 1xx, which say nothing
 
     def on_body(self, body: bytes) -> None:
+        if self._has_surplus:
+            return
         self._parts.append(body)
         self._buffered += len(body)
 
     def on_message_complete(self) -> None:
+        if self._has_surplus:
+            return
         if not self.has_head:
             self.headers = {}
             return
@@ -202,7 +215,7 @@ class Http1Client:
         self._idle_s = idle_s
         self._tls = tls
         self._clock = clock or time.monotonic
-        self._kept: defaultdict[_Address, deque[Connection]] = defaultdict(deque)
+        self._kept: dict[_Address, deque[Connection]] = {}  # oldest first
 
     async def post(self, base_url: str, path: str, headers: Mapping[str, str], body: bytes) -> Connection:
         """Send a request; returns when status and headers of the answer are there. To be given to `release` in the end.
@@ -213,26 +226,26 @@ class Http1Client:
         """
         address = _address(base_url)
         request = _request(address, path, headers, body)
-        while (kept := self._take_kept(address)) is not None:
+        kept = self._take_kept(address)
+        if kept is not None:
             try:
                 return await self._exchange(kept, request)
             except WorkerFailed:
-                continue  # the server had closed it, or has just died: a new connection will tell
+                # Most likely the server had closed it while it was idle. The others of its age share its fate.
+                self._drop_kept(address)
         return await self._exchange(await self._connect(address), request)
 
     def release(self, base_url: str, connection: Connection) -> None:
         """Keep the connection if its answer was read to the end; else close it, which tells the server to stop."""
         if connection.can_be_kept:
             connection.idle_since = self._clock()
-            self._kept[_address(base_url)].append(connection)
+            self._kept.setdefault(_address(base_url), deque()).append(connection)
         else:
             connection.close()
 
     def close(self) -> None:
-        for connections in self._kept.values():
-            for connection in connections:
-                connection.close()
-        self._kept.clear()
+        for address in list(self._kept):
+            self._drop_kept(address)
 
     async def _exchange(self, connection: Connection, request: bytes) -> Connection:
         try:
@@ -243,17 +256,29 @@ class Http1Client:
         return connection
 
     def _take_kept(self, address: _Address) -> Connection | None:
-        kept = self._kept[address]
+        """The connection used last; those that have grown old meanwhile are closed."""
+        kept = self._kept.get(address)
+        while kept and not self._is_fresh(kept[0]):
+            kept.popleft().close()
         while kept:
-            connection = kept.pop()  # the one used last: the others may grow old and go
-            if connection.is_open and self._clock() - connection.idle_since < KEEP_S:
+            connection = kept.pop()
+            if connection.is_open:
                 return connection
-            connection.close()
+        self._kept.pop(address, None)
         return None
+
+    def _is_fresh(self, connection: Connection) -> bool:
+        return connection.is_open and self._clock() - connection.idle_since < KEEP_S
+
+    def _drop_kept(self, address: _Address) -> None:
+        for connection in self._kept.pop(address, ()):
+            connection.close()
 
     async def _connect(self, address: _Address) -> Connection:
         loop = asyncio.get_running_loop()
-        tls = (self._tls or _default_tls()) if address.is_tls else None
+        if address.is_tls and self._tls is None:
+            self._tls = ssl.create_default_context()
+        tls = self._tls if address.is_tls else None
         try:
             async with asyncio.timeout(self._connect_s):
                 _, connection = await loop.create_connection(
@@ -262,11 +287,6 @@ class Http1Client:
         except (OSError, TimeoutError) as error:
             raise WorkerFailed("The worker does not accept connections.") from error
         return connection
-
-
-@lru_cache(maxsize=1)
-def _default_tls() -> ssl.SSLContext:
-    return ssl.create_default_context()
 
 
 def _request(address: _Address, path: str, headers: Mapping[str, str], body: bytes) -> bytes:

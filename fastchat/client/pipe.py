@@ -126,12 +126,13 @@ class Pipe:
                         yield await self._first_bytes(slot, connection, len(tried))
                         return
                     except (WorkerFailed, WorkerTimeout):
-                        slot.outcome = "failed"
+                        slot.failed()
                         raise
                     finally:
                         self._client.release(slot.endpoint.url, connection)
                 except _Unanswered as failure:
-                    last = failure
+                    # A full queue tells the caller more than a broken connection does.
+                    last = failure if last is None or last.answer is None else last
                     reason = failure.error or f"status {failure.answer.status if failure.answer else '?'}"
                     log.warning("endpoint %s did not answer: %s", slot.endpoint.url, reason)
 
@@ -152,10 +153,10 @@ class Pipe:
         try:
             return await self._client.post(slot.endpoint.url, call.path, headers, call.body_for(slot))
         except WorkerTimeout:
-            slot.outcome = "failed"
+            slot.failed()
             raise  # it had its time; the same request would take as long elsewhere
         except WorkerFailed as error:
-            slot.outcome = "failed"
+            slot.failed()
             raise _Unanswered(error) from error
 
     async def _first_bytes(self, slot: Slot, connection: Connection, attempts: int) -> Answer:
@@ -164,7 +165,7 @@ class Pipe:
         try:
             body = await (connection.read_some() if is_stream else connection.read())
         except WorkerFailed as error:
-            slot.outcome = "failed"
+            slot.failed()
             raise _Unanswered(error) from error
         answer = Answer(
             status=connection.status,
@@ -174,7 +175,10 @@ class Pipe:
             attempts=attempts,
             stream=connection if is_stream else None,
         )
-        slot.outcome = "failed" if answer.status in BROKEN else "ok"
+        if answer.status in BROKEN:
+            slot.failed()
+        else:
+            slot.succeeded()
         if answer.status in BROKEN or answer.status == BUSY:
             raise _Unanswered(answer=answer)
         return answer

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from fastchat.core.errors import SetupError
 from fastchat.protocol.control import Announcement, Lease, new_worker_id
 
 log = logging.getLogger(__name__)
@@ -40,15 +41,19 @@ class Registration:
         self._has_left = asyncio.Event()
 
     async def run(self) -> None:
-        """Announce until `leave` was called."""
+        """Announce until `leave` is called, then sign off."""
         while not self._has_left.is_set():
             pause_s = await self._announce()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._has_left.wait(), pause_s)
+        await self._sign_off()
 
-    async def leave(self) -> None:
-        """Stop announcing and sign off. A controller that is away will notice by itself."""
+    def leave(self) -> None:
+        """Let `run` sign off and end, after the announcement that may be on its way."""
         self._has_left.set()
+
+    async def _sign_off(self) -> None:
+        """A controller that is away will notice by itself."""
         self.is_known = False
         try:
             async with self._session.delete(self._url, headers=self._headers, timeout=_SHORT):
@@ -84,6 +89,12 @@ def own_address(controller_url: str) -> str:
     """The address of the network interface of this machine that leads to the controller."""
     url = urlsplit(controller_url)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.connect((url.hostname or "localhost", url.port or 80))  # sends nothing
+        try:
+            probe.connect((url.hostname or "localhost", url.port or 80))  # sends nothing
+        except OSError as error:
+            raise SetupError(
+                f"No network interface leads to the controller {controller_url} yet ({error.strerror}), so the address "
+                "of this worker is not known. Give it with --worker-address."
+            ) from None
         address: str = probe.getsockname()[0]
     return address

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from pydantic_settings import SettingsConfigDict
 
 from fastchat.access.keys import KeyRing
+from fastchat.core.errors import SetupError
 from fastchat.core.serving import ServerSettings, run
-from fastchat.core.settings import Items, setting
+from fastchat.core.settings import Items, OptionalItems, setting
 from fastchat.gateway.app import Cors
 from fastchat.gateway.process import GatewayOptions, run_gateway
 from fastchat.protocol.control import TOKEN_ENV
@@ -20,14 +21,16 @@ class ApiSettings(ServerSettings):
         "http://localhost:21001", "controller that knows the workers", "--controller", metavar="URL"
     )
     token: str | None = setting(None, "the controller's secret; better set by environment", env=TOKEN_ENV)
-    api_keys: Items = setting((), "keys callers must show one of; better set by environment", env="FASTCHAT_API_KEYS")
+    api_keys: OptionalItems = setting(
+        None, "keys callers must show one of; better set by environment", env="FASTCHAT_API_KEYS"
+    )
     api_keys_file: str | None = setting(None, "file of hashed keys, made by `fastchat keys new`", metavar="FILE")
     allow_credentials: bool = setting(False, "let browsers send cookies to the API from other origins")
     allowed_origins: Items = setting((), "origins whose web pages may call the API, as a JSON list or A,B")
     allowed_methods: Items = setting(("*",), "methods they may use")
     allowed_headers: Items = setting(("*",), "headers they may send")
     web_url: str | None = setting(None, "web page to show at /", metavar="URL")
-    max_body_mb: float = setting(64.0, "largest request body", metavar="MB")
+    max_body_mb: float = setting(32.0, "largest request body", metavar="MB")
     worker_api_timeout: float = setting(
         600.0, "seconds a worker may stay silent within an answer", env="FASTCHAT_WORKER_API_TIMEOUT", metavar="S"
     )
@@ -36,7 +39,9 @@ class ApiSettings(ServerSettings):
 
 def main(argv: Sequence[str] | None = None) -> None:
     settings = ApiSettings.from_argv(argv, prog="fastchat api", description="Serve the OpenAI API over all workers.")
-    ring = KeyRing.load(settings.api_keys, settings.api_keys_file)
+    if settings.api_keys == ():
+        raise SetupError("--api-keys (or FASTCHAT_API_KEYS) is given but names no key. Without it everybody may call.")
+    ring = KeyRing.load(settings.api_keys or (), settings.api_keys_file)
     listener = settings.listener()
     options = GatewayOptions(
         controller_url=settings.controller_address,

@@ -21,6 +21,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     made = new_key(arguments.name)
     file = Path(arguments.file)
     file.touch(mode=0o600)
+    lines = file.read_text()
     with file.open("a") as stream:
-        stream.write(made.line + "\n")
+        stream.write(("" if not lines or lines.endswith("\n") else "\n") + made.line + "\n")
     print(made.key)

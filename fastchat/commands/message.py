@@ -67,7 +67,9 @@ async def _learn(fleet: Fleet, discovery: Discovery) -> None:
             while not fleet.is_informed:
                 discovery.apply(await discovery.fetch())
     except (aiohttp.ClientError, TimeoutError) as error:
-        raise SetupError(f"The controller did not answer: {error or type(error).__name__}. Is it running?") from None
+        raise SetupError(
+            f"The controller did not answer: {str(error) or type(error).__name__}. Is it running?"
+        ) from None
 
 
 async def _print_answer(settings: MessageSettings, pipe: Pipe) -> None:

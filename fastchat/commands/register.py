@@ -51,7 +51,7 @@ async def _register(settings: RegisterSettings) -> None:
             loop.add_signal_handler(number, stop.set)
         running = asyncio.create_task(registration.run())
         await stop.wait()
-        await registration.leave()
+        registration.leave()
         await running
 
 

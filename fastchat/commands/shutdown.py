@@ -4,6 +4,7 @@ By their records in the run directory, so that nothing is ended that only looks 
 """
 
 import argparse
+import contextlib
 import time
 from collections.abc import Sequence
 
@@ -30,7 +31,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         print("Nothing of ours is running.")
     for one in chosen:
         print(f"stopping {one.role} (pid {one.pid}, {one.url})")
-        one.terminate()
+        with contextlib.suppress(ProcessLookupError):  # it has just ended by itself
+            one.terminate()
     deadline = time.monotonic() + arguments.wait_s
     while (left := [one for one in chosen if one.is_running]) and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -59,7 +59,7 @@ class WorkerSettings(ServerSettings):
     gpus: Items = setting((), "numbers of the GPUs to use")
     num_gpus: int | None = setting(None, "how many GPUs to use", metavar="N")
     drain_s: float = setting(30.0, "seconds that running answers get to finish after SIGTERM")
-    max_body_mb: float = setting(64.0, "largest request body", metavar="MB")
+    max_body_mb: float = setting(32.0, "largest request body", metavar="MB")
 
     withdrawn: ClassVar[Mapping[str, str]] = {
         "--dtype": _NEEDS_TRANSFORMERS,

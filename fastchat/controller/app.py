@@ -3,6 +3,7 @@
 import asyncio
 import hmac
 import logging
+import math
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -123,6 +124,9 @@ class ControllerApp:
 
 def _seconds(text: str) -> float:
     try:
-        return min(max(float(text), 0.0), LONGEST_WAIT_S)
+        seconds = float(text)
     except ValueError:
-        raise InvalidRequest(f"wait_s must be a number of seconds, not {text[:40]!r}.", param="wait_s") from None
+        seconds = math.nan
+    if not math.isfinite(seconds):
+        raise InvalidRequest(f"wait_s must be a number of seconds, not {text[:40]!r}.", param="wait_s")
+    return min(max(seconds, 0.0), LONGEST_WAIT_S)

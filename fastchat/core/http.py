@@ -19,6 +19,7 @@ from fastchat.core.errors import (
     FastChatError,
     InvalidRequest,
     MethodNotAllowed,
+    NoWorker,
     RequestTooLarge,
     UnknownRoute,
 )
@@ -63,9 +64,16 @@ class Edge:
             await send(message)
 
         try:
+            if not scope["path"].startswith("/"):
+                # `*` and absolute forms are for proxies; glued to an address of ours they would name another host.
+                raise InvalidRequest("The request target must be a path.")
             await self._app(scope, receive, send_with_id)
         except ClientLeft:
             status = status or 499  # nginx's number for it; only the log sees it
+        except asyncio.CancelledError:
+            if not status:  # we are told to stop before there was an answer
+                await self._answer(NoWorker("This server is stopping.", retry_after_s=1), scope, receive, send_with_id)
+            raise
         except Exception as error:
             if status:  # the answer has begun: all that is left is to break the connection
                 raise
@@ -75,7 +83,7 @@ class Edge:
                 logging.DEBUG if scope["path"].startswith(_ROUTINE) else logging.INFO,
                 "%s %s %s",
                 scope["method"],
-                scope["path"],
+                scope["raw_path"].decode("latin-1"),  # escaped as it came, so nobody writes lines of his own
                 status,
                 extra={"request_id": scope["request_id"], "ms": round((time.monotonic() - started) * 1000, 1)},
             )
@@ -118,7 +126,8 @@ async def read_body(scope: Scope, receive: Receive, limit: int, *, may_be_encode
     """
     encoding = header(scope, b"content-encoding")
     if encoding not in (None, b"identity") and not may_be_encoded:
-        raise InvalidRequest(f"Content-Encoding {str(encoding)[:40]} is not supported; send the body as it is.")
+        name = (encoding or b"").decode("latin-1")[:40]
+        raise InvalidRequest(f"Content-Encoding {name!r} is not supported; send the body as it is.")
     announced = int(header(scope, b"content-length") or 0)
     parts: list[bytes] = []
     size = 0
@@ -209,11 +218,13 @@ class EventStream:
         await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _tick(self) -> None:
+        was_silent = False
         while True:
             self._is_silent = True
-            await asyncio.sleep(self._keep_alive_s)
-            if self._is_silent:
+            await asyncio.sleep(self._keep_alive_s / 2)
+            if self._is_silent and was_silent:
                 await self.write(b": keep-alive\n\n")
+            was_silent = self._is_silent
 
 
 _EVENT_HEADERS = [

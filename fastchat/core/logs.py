@@ -10,11 +10,12 @@ from datetime import UTC, datetime
 from typing import Literal, TypeAlias
 
 LogFormat: TypeAlias = Literal["text", "json"]
+LogLevel: TypeAlias = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 
 
-def configure(level: str = "INFO", log_format: LogFormat = "text") -> None:
+def configure(level: LogLevel = "INFO", log_format: LogFormat = "text") -> None:
     """Set up the root logger of this process. Called once, by a command."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonLines() if log_format == "json" else _TextLines())

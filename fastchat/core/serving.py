@@ -84,7 +84,7 @@ class ServerSettings(Settings):
     ssl: bool = setting(False, "serve TLS with the files that SSL_KEYFILE and SSL_CERTFILE name")
     ssl_keyfile: str | None = setting(None, "private key for TLS")
     ssl_certfile: str | None = setting(None, "certificate for TLS")
-    log_level: str = setting("INFO", "DEBUG, INFO, WARNING or ERROR", env="FASTCHAT_LOG_LEVEL")
+    log_level: logs.LogLevel = setting("INFO", "how much to log", env="FASTCHAT_LOG_LEVEL")
     log_format: logs.LogFormat = setting("text", "log lines for people or for machines", env="FASTCHAT_LOG_FORMAT")
 
     def listener(self) -> Listener:

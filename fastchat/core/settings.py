@@ -18,7 +18,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias, Union, ca
 
 from pydantic import BeforeValidator, Field, ValidationError
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
 from fastchat.core.errors import SetupError
 
@@ -39,6 +39,9 @@ def _split(value: object) -> object:
 
 # A list that is written with commas, as a flag and in the environment.
 Items: TypeAlias = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+
+
+OptionalItems: TypeAlias = Annotated[tuple[str, ...] | None, NoDecode, BeforeValidator(_split)]
 
 
 class Settings(BaseSettings):
@@ -65,6 +68,8 @@ class Settings(BaseSettings):
             return cls(**given)
         except ValidationError as error:
             raise SetupError(_explain(error, cls)) from None
+        except SettingsError as error:
+            raise SetupError(f"{error}. In the environment, lists and objects are written as JSON.") from None
 
     @classmethod
     def parser(cls, prog: str, description: str) -> argparse.ArgumentParser:
@@ -134,7 +139,7 @@ def _items(text: str) -> tuple[str, ...]:
         try:
             return tuple(json.loads(text))
         except json.JSONDecodeError:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a JSON list") from None
+            raise ValueError("it begins like a JSON list, but is none") from None
     return tuple(item.strip() for item in text.split(",") if item.strip())
 
 

@@ -49,7 +49,7 @@ class GatewayMetrics:
         """Our metrics and those of every worker that shows some, with the label `worker` added."""
         pages = await asyncio.gather(*(_page(session, item) for item in self._fleet.endpoints))
         gathered = CollectorRegistry()
-        gathered.register(_Gathered([(endpoint, page) for endpoint, page in pages if page]))
+        gathered.register(_Gathered([(endpoint, families) for endpoint, families in pages if families]))
         return generate_latest(self.registry) + generate_latest(gathered)
 
 
@@ -72,13 +72,13 @@ class _Workers(Collector):
 
 
 class _Gathered(Collector):
-    def __init__(self, pages: Sequence[tuple[str, str]]) -> None:
+    def __init__(self, pages: Sequence[tuple[str, Sequence[Metric]]]) -> None:
         self._pages = pages
 
     def collect(self) -> Iterable[Metric]:
         families: dict[str, Metric] = {}
         for worker, page in self._pages:
-            for family in text_string_to_metric_families(page):
+            for family in page:
                 merged = families.setdefault(family.name, Metric(family.name, family.documentation, family.type))
                 merged.samples += [
                     sample._replace(labels={**sample.labels, "worker": worker}) for sample in family.samples
@@ -86,13 +86,16 @@ class _Gathered(Collector):
         return families.values()
 
 
-async def _page(session: aiohttp.ClientSession, item: TrackedEndpoint) -> tuple[str, str]:
+async def _page(session: aiohttp.ClientSession, item: TrackedEndpoint) -> tuple[str, Sequence[Metric]]:
+    """What the endpoint shows, if it shows anything that can be read."""
     endpoint = item.endpoint
     headers = {"authorization": f"Bearer {endpoint.api_key}"} if endpoint.api_key else {}
     try:
         timeout = aiohttp.ClientTimeout(total=2)
-        async with session.get(f"{endpoint.url}/metrics", headers=headers, timeout=timeout) as response:
-            text = await response.text() if response.status == 200 else ""
-            return endpoint.endpoint_id, text if response.content_type == "text/plain" else ""
-    except (aiohttp.ClientError, TimeoutError, UnicodeDecodeError):
-        return endpoint.endpoint_id, ""
+        url = f"{endpoint.url}/metrics"
+        async with session.get(url, headers=headers, timeout=timeout, allow_redirects=False) as response:
+            is_page = response.status == 200 and response.content_type == "text/plain"
+            text = await response.text() if is_page else ""
+        return endpoint.endpoint_id, list(text_string_to_metric_families(text))
+    except (aiohttp.ClientError, TimeoutError, ValueError):
+        return endpoint.endpoint_id, ()

@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from fastchat.client.fleet import Fleet
 from fastchat.client.pipe import Answer, Call, Pipe
-from fastchat.core.errors import FastChatError, InvalidRequest, UnknownModel, UpstreamError
+from fastchat.core.errors import FastChatError, InvalidRequest, UpstreamError
 from fastchat.core.http import Raw, header, read_body, while_connected
 from fastchat.gateway.metrics import GatewayMetrics
 from fastchat.protocol.openai import error_body, model_card, model_list, sse
@@ -21,6 +21,7 @@ from fastchat.protocol.openai import error_body, model_card, model_list, sse
 FORWARDED = ("/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/tokenize", "/detokenize")
 _TRACE_HEADERS = (b"traceparent", b"tracestate")
 _AFFINITY_CHARACTERS = 1024
+_LONGEST_NAME = 256
 
 
 class OpenAIApi:
@@ -54,35 +55,40 @@ class OpenAIApi:
     ) -> None:
         started = time.perf_counter()
         call = Call(path, _model(fields), body, fields, _headers(scope), _affinity(fields))
-        label, status = call.model, 499
+        status = 499  # the client left
         try:
             status = await while_connected(receive, self._answer(call, send, started))
         except FastChatError as error:
-            label, status = "" if isinstance(error, UnknownModel) else label, error.status
+            status = error.status
             raise
         finally:
+            label = call.model if self._fleet.has_heard_of(call.model) else ""
             self._metrics.requests(label, path, status).inc()
             self._metrics.duration(label).observe(time.perf_counter() - started)
 
     async def _answer(self, call: Call, send: Send, started: float) -> int:
         """Pipe the answer to the client; returns its status."""
-        async with self._pipe.send(call) as answer:
-            self._metrics.first_byte(call.model).observe(time.perf_counter() - started)
-            self._metrics.answers(call.model, answer.endpoint_id, answer.status).inc()
-            if answer.attempts > 1:
-                self._metrics.retries(call.model).inc(answer.attempts - 1)
-            await send({"type": "http.response.start", "status": answer.status, "headers": _reply_headers(answer)})
-            if answer.stream is None:
-                await send({"type": "http.response.body", "body": answer.body})
-                return answer.status
-            try:
+        status = 0
+        try:
+            async with self._pipe.send(call) as answer:
+                self._metrics.first_byte(call.model).observe(time.perf_counter() - started)
+                self._metrics.answers(call.model, answer.endpoint_id, answer.status).inc()
+                if answer.attempts > 1:
+                    self._metrics.retries(call.model).inc(answer.attempts - 1)
+                status = answer.status
+                await send({"type": "http.response.start", "status": status, "headers": _reply_headers(answer)})
+                if answer.stream is None:
+                    await send({"type": "http.response.body", "body": answer.body})
+                    return status
                 async for events in answer.chunks():
                     await send({"type": "http.response.body", "body": events, "more_body": True})
-            except UpstreamError as error:
-                self._metrics.broken(call.model).inc()
-                await send({"type": "http.response.body", "body": sse(error_body(error)), "more_body": True})
+        except UpstreamError as error:
+            if not status:
+                raise
+            self._metrics.broken(call.model).inc()
+            await send({"type": "http.response.body", "body": sse(error_body(error)), "more_body": True})
         await send({"type": "http.response.body", "body": b""})
-        return answer.status
+        return status
 
     async def list_models(self, _: Request) -> Response:
         return JSONResponse(model_list([self._card(name) for name in self._fleet.models]))
@@ -107,8 +113,8 @@ def _fields(body: bytes) -> dict[str, object]:
 
 def _model(fields: Mapping[str, object]) -> str:
     model = fields.get("model")
-    if not isinstance(model, str) or not model:
-        given = "is missing" if model is None else "must be a string that is not empty"
+    if not isinstance(model, str) or not 0 < len(model) <= _LONGEST_NAME:
+        given = "is missing" if model is None else f"must be a string of 1 to {_LONGEST_NAME} characters"
         raise InvalidRequest(f"'model' {given}. GET /v1/models lists the models.", param="model")
     return model
 
@@ -122,19 +128,20 @@ def _headers(scope: Scope) -> dict[str, str]:
     return headers
 
 
-def _affinity(fields: Mapping[str, object]) -> bytes:
+def _affinity(fields: Mapping[str, object]) -> bytes | None:
     """What requests that share a prefix have in common: a key the client gives, else how the conversation begins."""
-    beginning = fields.get("prompt_cache_key")
+    beginning = fields.get("prompt_cache_key") or fields.get("messages") or fields.get("prompt")
     if beginning is None:
-        messages = fields.get("messages")
-        beginning = _opening(messages) if isinstance(messages, list) else fields.get("prompt")
+        return None
+    if isinstance(beginning, list):
+        beginning = _opening(beginning[:_AFFINITY_CHARACTERS])
     return blake2b(str(beginning)[:_AFFINITY_CHARACTERS].encode("utf-8", "replace"), digest_size=8).digest()
 
 
 def _opening(messages: list[object]) -> list[object]:
     """Up to the first message that is not a system's: it stays the same however long the conversation gets."""
     for number, message in enumerate(messages):
-        if not isinstance(message, dict) or message.get("role") not in ("system", "developer"):
+        if isinstance(message, dict) and message.get("role") not in ("system", "developer"):
             return messages[: number + 1]
     return messages
 

@@ -5,12 +5,13 @@ from starlette.types import Receive, Scope, Send
 from yarl import URL
 
 from fastchat.core.errors import NoWorker, UnknownRoute
-from fastchat.core.http import read_body, while_connected
+from fastchat.core.http import header, read_body, while_connected
 
 # RFC 9110, section 7.6.1: these concern one connection only.
 _HOP_BY_HOP = frozenset(
     b"connection keep-alive proxy-authenticate proxy-authorization te trailer transfer-encoding upgrade".split()
 )
+_OURS = frozenset((b"content-length", b"x-forwarded-for"))
 _UPLOAD_LIMIT = 64 * 2**20
 
 
@@ -19,7 +20,7 @@ class WebProxy:
 
     def __init__(self, session: aiohttp.ClientSession, web_url: str | None) -> None:
         self._session = session
-        self._web_url = web_url.rstrip("/") if web_url else None
+        self._web_url = URL(web_url) if web_url else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._web_url is None:
@@ -28,17 +29,16 @@ class WebProxy:
         await while_connected(receive, self._pass_on(scope, body, send))
 
     async def _pass_on(self, scope: Scope, body: bytes, send: Send) -> None:
-        query = scope["query_string"].decode("latin-1")
-        path = scope.get("raw_path", scope["path"].encode()).decode("latin-1").partition("?")[0]
-        url = URL(f"{self._web_url}{path}{'?' + query if query else ''}", encoded=True)
-        headers = [
-            (name.decode("latin-1"), value.decode("latin-1"))
-            for name, value in scope["headers"]
-            if name not in _HOP_BY_HOP and name != b"content-length"
-        ]
-        headers += [("x-forwarded-proto", scope["scheme"])]
-        if scope.get("client"):
-            headers += [("x-forwarded-for", scope["client"][0])]
+        assert self._web_url is not None
+        url = URL.build(
+            scheme=self._web_url.scheme,
+            host=self._web_url.host or "",
+            port=self._web_url.port,
+            path=scope["raw_path"].decode("latin-1").partition("?")[0],
+            query_string=scope["query_string"].decode("latin-1"),
+            encoded=True,
+        )
+        headers = _passed_on(scope)
         try:
             response = await self._session.request(
                 scope["method"],
@@ -58,3 +58,17 @@ class WebProxy:
             await send({"type": "http.response.body", "body": b""})
         finally:
             response.release()
+
+
+def _passed_on(scope: Scope) -> list[tuple[str, str]]:
+    """The client's headers but those of this one connection, and what we know of where it comes from."""
+    named = (header(scope, b"connection") or b"").lower().split(b",")
+    dropped = _HOP_BY_HOP | {name.strip() for name in named} | _OURS
+    headers = [
+        (name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"] if name not in dropped
+    ]
+    if header(scope, b"x-forwarded-proto") is None:  # a proxy before us knows better
+        headers.append(("x-forwarded-proto", scope["scheme"]))
+    if scope.get("client"):
+        headers.append(("x-forwarded-for", scope["client"][0]))
+    return headers

@@ -1,7 +1,5 @@
 """A hosted model at work: nothing of it runs here but its announcements."""
 
-import asyncio
-
 from fastchat.client.registration import Registration
 from fastchat.launcher.config import HostedModel
 from fastchat.launcher.plan import PlannedModel
@@ -17,21 +15,17 @@ class ServedElsewhere:
         self.planned = planned
         self.is_leaving = False
         self._registration = registration
-        self._left = asyncio.Event()
 
     @property
     def is_announced(self) -> bool:
         return self._registration.is_known
 
     async def run(self) -> None:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._registration.run())
-            await self._left.wait()
-            await self._registration.leave()
+        await self._registration.run()
 
     def stop(self) -> None:
         self.is_leaving = True
-        self._left.set()
+        self._registration.leave()
 
     def hurry(self) -> None:
         self.stop()

@@ -10,10 +10,12 @@ restarted knows everybody again after one announcement each. Until that time has
 """
 
 import os
+import re
 import secrets
 from typing import Annotated, Literal, TypeAlias
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 TTL_S = 5.0
 ANNOUNCE_EVERY_S = 1.0
@@ -33,6 +35,15 @@ def new_worker_id() -> str:
 def controller_token() -> str | None:
     """The secret that controller, workers and callers share."""
     return os.environ.get(TOKEN_ENV) or None
+
+
+def _address(url: str) -> str:
+    """Callers glue routes to it, so it holds a host, perhaps a port and a path, and nothing else."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or re.search(r"[\s@?#]", url):
+        raise ValueError(f"not an address of the form http://host:port: {url[:200]!r}")
+    _ = parts.port  # raises ValueError where it is none
+    return url
 
 
 class _Wire(BaseModel):
@@ -57,7 +68,7 @@ class Load(_Wire):
 
 
 class Announcement(_Wire):
-    url: str = Field(pattern=r"^https?://[^\s]+$")  # without `/v1`
+    url: Annotated[str, AfterValidator(_address)]  # without `/v1`
     models: tuple[ServedModel, ...] = Field(min_length=1)
     capacity: int = Field(1, ge=1)  # requests it decodes at the same time
     load: Load = Load()

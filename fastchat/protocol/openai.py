@@ -6,16 +6,32 @@ a number in quotes is an error, not a number. Fields nobody knows are kept in `m
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field, ValidationError, model_validator
 
 from fastchat.core.errors import FastChatError, InvalidRequest
 
-TokenIds: TypeAlias = list[Annotated[int, Field(ge=0)]]
+ItemT = TypeVar("ItemT")
+
+
+class _OneFault(FailFast):
+    def __hash__(self) -> int:  # a union of types is a set of types
+        return hash(type(self))
+
+
+# Lists may be long and wrong in every item: one complaint is enough, a million of them take seconds and gigabytes.
+Items: TypeAlias = Annotated[list[ItemT], _OneFault()]
+TokenIds: TypeAlias = Items[Annotated[int, Field(ge=0)]]
 Stop: TypeAlias = Annotated[str, Field(max_length=1000)] | Annotated[list[str], Field(max_length=64)]
 Penalty: TypeAlias = Annotated[float, Field(ge=-2, le=2, allow_inf_nan=False)]
 Bias: TypeAlias = Annotated[float, Field(ge=-100, le=100, allow_inf_nan=False)]
+
+
+def _at_most_1024(given: object) -> object:
+    if isinstance(given, dict) and len(given) > 1024:
+        raise ValueError("at most 1024 tokens can have a bias")
+    return given
 
 
 class _Part(BaseModel):
@@ -46,9 +62,9 @@ class ToolCall(_Part):
 
 class ChatMessage(_Part):
     role: Literal["developer", "system", "user", "assistant", "tool", "function"]
-    content: str | list[ContentPart] | None = None
+    content: str | Items[ContentPart] | None = None
     name: str | None = None
-    tool_calls: list[ToolCall] | None = None
+    tool_calls: Items[ToolCall] | None = None
     tool_call_id: str | None = None
 
     @model_validator(mode="after")
@@ -77,6 +93,22 @@ class NamedFunction(_Part):
 class NamedToolChoice(_Part):
     type: Literal["function"]
     function: NamedFunction
+
+
+class AllowedTools(_Part):
+    mode: Literal["auto", "required"]
+    tools: Items[dict[str, Any]]
+
+
+class AllowedToolsChoice(_Part):
+    """Only some of the tools may be called."""
+
+    type: Literal["allowed_tools"]
+    allowed_tools: AllowedTools
+
+    @property
+    def names(self) -> set[str]:
+        return {str(tool.get("function", {}).get("name")) for tool in self.allowed_tools.tools}
 
 
 class JsonSchemaSpec(_Part):
@@ -119,7 +151,7 @@ class SamplingFields(BaseModel):
     presence_penalty: Penalty | None = None
     frequency_penalty: Penalty | None = None
     repetition_penalty: float | None = Field(None, gt=0, le=10, allow_inf_nan=False)
-    logit_bias: dict[str, Bias] | None = Field(None, max_length=1024)
+    logit_bias: Annotated[dict[str, Bias], BeforeValidator(_at_most_1024)] | None = None
     ignore_eos: bool | None = None
     response_format: ResponseFormat | None = None
     grammar: str | None = Field(None, max_length=100_000)
@@ -129,15 +161,23 @@ class SamplingFields(BaseModel):
 class ChatRequest(SamplingFields):
     """`POST /v1/chat/completions`."""
 
-    messages: list[ChatMessage] = Field(min_length=1)
+    messages: Items[ChatMessage] = Field(min_length=1)
     max_tokens: int | None = Field(None, ge=1, le=2**31 - 1)
     max_completion_tokens: int | None = Field(None, ge=1, le=2**31 - 1)
     logprobs: bool | None = None
     top_logprobs: int | None = Field(None, ge=0, le=20)
-    tools: list[FunctionTool] | None = Field(None, max_length=128)
-    tool_choice: Literal["none", "auto", "required"] | NamedToolChoice | None = None
+    tools: Items[FunctionTool] | None = Field(None, max_length=128)
+    tool_choice: Literal["none", "auto", "required"] | NamedToolChoice | AllowedToolsChoice | None = None
+    modalities: list[Literal["text"]] | None = None
     parallel_tool_calls: bool | None = None
     chat_template_kwargs: dict[str, Any] | None = None
+
+    @model_validator(mode="after")
+    def _tools_in_their_present_form(self) -> "ChatRequest":
+        for old, new in (("functions", "tools"), ("function_call", "tool_choice")):
+            if (self.model_extra or {}).get(old) is not None:
+                raise ValueError(f"{old} is OpenAI's old form, which is not served; send {new}")
+        return self
 
     @model_validator(mode="after")
     def _tool_choice_names_a_tool(self) -> "ChatRequest":
@@ -153,7 +193,7 @@ class ChatRequest(SamplingFields):
 class CompletionRequest(SamplingFields):
     """`POST /v1/completions`."""
 
-    prompt: str | list[str] | TokenIds | list[TokenIds] = ""
+    prompt: str | Items[str] | TokenIds | Items[TokenIds] | None = ""
     suffix: str | None = None
     max_tokens: int | None = Field(None, ge=0, le=2**31 - 1)
     logprobs: int | None = Field(None, ge=0, le=20)
@@ -163,11 +203,7 @@ class CompletionRequest(SamplingFields):
     @property
     def prompts(self) -> list[str | list[int]]:
         """The prompts of the batch, whichever of the four forms it came in."""
-        if isinstance(self.prompt, str):
-            return [self.prompt]
-        if self.prompt and isinstance(self.prompt[0], int):
-            return [[token for token in self.prompt if isinstance(token, int)]]
-        return [item for item in self.prompt if not isinstance(item, int)]
+        return _batch(self.prompt or "")
 
     @model_validator(mode="after")
     def _fits_together(self) -> "CompletionRequest":
@@ -180,24 +216,28 @@ class CompletionRequest(SamplingFields):
         return self
 
 
+def _batch(given: str | Sequence[str] | Sequence[int] | Sequence[list[int]]) -> list[str | list[int]]:
+    if isinstance(given, str):
+        return [given]
+    if given and isinstance(given[0], int):
+        return [[token for token in given if isinstance(token, int)]]
+    return [item for item in given if not isinstance(item, int)]
+
+
 class EmbeddingRequest(BaseModel):
     """`POST /v1/embeddings`."""
 
     model_config = ConfigDict(strict=True, extra="allow")
 
     model: str = Field(min_length=1, max_length=256)
-    input: str | list[str] | TokenIds | list[TokenIds]
+    input: str | Items[str] | TokenIds | Items[TokenIds]
     encoding_format: Literal["float", "base64"] | None = None
     dimensions: int | None = Field(None, ge=1)
     user: str | None = None
 
     @property
     def inputs(self) -> list[str | list[int]]:
-        if isinstance(self.input, str):
-            return [self.input]
-        if self.input and isinstance(self.input[0], int):
-            return [[token for token in self.input if isinstance(token, int)]]
-        return [item for item in self.input if not isinstance(item, int)]
+        return _batch(self.input)
 
     @model_validator(mode="after")
     def _something_to_embed(self) -> "EmbeddingRequest":
@@ -213,7 +253,7 @@ class TokenizeRequest(BaseModel):
 
     model: str | None = None
     prompt: str | None = None
-    messages: list[ChatMessage] | None = None
+    messages: Items[ChatMessage] | None = None
     add_special_tokens: bool = True
 
     @model_validator(mode="after")

@@ -90,6 +90,7 @@ class Pace:
 
     flush_s: float = 0.1
     sign_of_life_s: float = 0.4
+    queue_look_s: float = 0.02
     models_tick_s: float = 2.0
     models_fresh_s: float = 1.0
     connect_timeout_s: float = 5.0

@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from fastchat.core.errors import NoWorker, QueueFull
 
@@ -62,7 +62,8 @@ class Admission:
             if turn.done() and not turn.cancelled():
                 self._give_back(slots)  # cancelled in the moment its turn had come
             else:
-                self._queue.remove((slots, turn))
+                with suppress(ValueError):  # another who left in the same moment may have passed over it
+                    self._queue.remove((slots, turn))
                 self._call_next()  # those behind a wide request may fit
             raise
 
@@ -71,7 +72,11 @@ class Admission:
         self._call_next()
 
     def _call_next(self) -> None:
-        while self._queue and self._queue[0][0] <= self._free:
-            slots, turn = self._queue.popleft()
-            self._free -= slots
-            turn.set_result(None)
+        while self._queue:
+            slots, turn = self._queue[0]
+            if not turn.done():  # else its request has left, and its task has not come round to say so
+                if slots > self._free:
+                    return
+                self._free -= slots
+                turn.set_result(None)
+            self._queue.popleft()

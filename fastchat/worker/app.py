@@ -91,7 +91,8 @@ class WorkerApp:
         per_prompt = request.best_of or request.n or 1
         if len(request.prompts) * per_prompt > MAX_ANSWERS:
             raise InvalidRequest(f"prompts times n is more than {MAX_ANSWERS}.", param="n")
-        wanted = request.model_copy(update={"logprobs": request.logprobs or 0}) if request.best_of else request
+        is_ranked = per_prompt > (request.n or 1)
+        wanted = request.model_copy(update={"logprobs": request.logprobs or 0}) if is_ranked else request
         generations = [
             candidate
             for prompt in request.prompts
@@ -118,32 +119,31 @@ class WorkerApp:
     ) -> None:
         scope, receive, send = connection
 
-        async def work() -> None:
+        def begin() -> Answers:
+            return [self._metrics.observed(request.model, _answer(model, one)) for one in generations]
+
+        async def answer_whole() -> None:
             async with model.admission.admit(len(generations)):
-                answers = [self._metrics.observed(request.model, _answer(model, one)) for one in generations]
-                if request.stream:
-                    await self._stream(send, request.model, answers, events)
-                else:
-                    await JSONResponse(await whole(answers))(scope, receive, send)
+                reply = await whole(begin())
+            await JSONResponse(reply)(scope, receive, send)
+
+        async def answer_as_stream() -> None:
+            async with EventStream(send) as stream:
+                try:
+                    async with model.admission.admit(len(generations)):
+                        await _write(stream, begin(), events)
+                except FastChatError as error:
+                    if not stream.has_begun:
+                        raise
+                    self._count(request.model, error)
+                    await stream.write(sse(error_body(error)))
+                await stream.end()
 
         try:
-            await while_connected(receive, work())
+            await while_connected(receive, answer_as_stream() if request.stream else answer_whole())
         except FastChatError as error:
             self._count(request.model, error)
             raise
-
-    async def _stream(self, send: Send, model: str, answers: Answers, events: Events) -> None:
-        async with EventStream(send) as stream:
-            try:
-                async with aclosing(merge(answers)) as pieces, aclosing(events(pieces)) as written:
-                    async for event in written:
-                        await stream.write(event)
-            except FastChatError as error:
-                if not stream.has_begun:
-                    raise
-                self._count(model, error)
-                await stream.write(sse(error_body(error)))
-            await stream.end()
 
     async def embed(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = await self._read(EmbeddingRequest, scope, receive)
@@ -204,12 +204,18 @@ class WorkerApp:
         self._metrics.errors(model, error.code or "").inc()
 
 
+async def _write(stream: EventStream, answers: Answers, events: Events) -> None:
+    async with aclosing(merge(answers)) as pieces, aclosing(events(pieces)) as written:
+        async for event in written:
+            await stream.write(event)
+
+
 def _candidates(generation: GenerationRequest, count: int) -> list[GenerationRequest]:
     """The same request `count` times, each with a seed of its own if one was given."""
     seed = generation.sampling.seed
     if seed is None or count == 1:
         return [generation] * count
-    return [replace(generation, sampling=replace(generation.sampling, seed=seed + i)) for i in range(count)]
+    return [replace(generation, sampling=replace(generation.sampling, seed=(seed + i) % 2**63)) for i in range(count)]
 
 
 async def _answer(model: HostedModel, generation: GenerationRequest) -> AsyncGenerator[Delta, None]:

@@ -19,7 +19,7 @@ async def completion_answer(
     choices: list[dict[str, Any]] = []
     for number, echo in enumerate(echoes):
         candidates = whole[number * per_prompt : (number + 1) * per_prompt]
-        if request.best_of is not None:
+        if len(candidates) > (request.n or 1):
             candidates.sort(key=lambda answer: answer.mean_logprob, reverse=True)
         choices += [_choice(len(choices) + i, one, echo, request) for i, one in enumerate(candidates[: request.n or 1])]
     return {**_head(request).fields, "choices": choices, "usage": usage_fields(usage)}

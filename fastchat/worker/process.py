@@ -29,7 +29,6 @@ class WorkerProcess:
         self._address = address
         self._api_key = api_key
         self._failed: Engine | None = None
-        self._leaving: asyncio.Task[None] | None = None
 
     async def run(self, *, controller_url: str | None, token: str | None, body_limit: int, drain_s: float) -> None:
         """Serve until a signal comes.
@@ -48,13 +47,15 @@ class WorkerProcess:
                     self._listener,
                     role="model_worker",
                     drain_s=drain_s,
-                    on_drain=lambda: self._drain(background, registration),
+                    on_drain=lambda: self._drain(registration),
                     on_ready=lambda: self._announce(background, registration),
                 )
             )
             watch = background.create_task(self._watch_engines(serving))
             await asyncio.wait([serving])
             watch.cancel()
+            if registration is not None:
+                registration.leave()
         if self._failed is not None:
             raise FastChatError(f"The engine {self._failed.info.engine!r} stopped working.")
 
@@ -76,12 +77,12 @@ class WorkerProcess:
         if registration is not None:
             background.create_task(registration.run())
 
-    def _drain(self, background: asyncio.TaskGroup, registration: Registration | None) -> None:
+    def _drain(self, registration: Registration | None) -> None:
         log.info("draining: %d requests to finish", self.describe().load.running)
         for admission in self._models.admissions:
             admission.is_draining = True
         if registration is not None:
-            background.create_task(registration.leave())
+            registration.leave()
 
     async def _watch_engines(self, serving: asyncio.Task[None]) -> None:
         while True:

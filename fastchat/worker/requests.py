@@ -13,27 +13,45 @@ from fastchat.engines.base import (
     Sampling,
     TextPrompt,
 )
-from fastchat.protocol.openai import ChatMessage, ChatRequest, CompletionRequest, NamedToolChoice, SamplingFields
+from fastchat.protocol.openai import (
+    AllowedToolsChoice,
+    ChatMessage,
+    ChatRequest,
+    CompletionRequest,
+    NamedToolChoice,
+    SamplingFields,
+)
 from fastchat.worker.models import HostedModel
 
 COMPLETION_MAX_TOKENS = 16  # OpenAI's default for text completions; chat has none
 
 
 def chat_generation(request: ChatRequest, model: HostedModel) -> GenerationRequest:
-    tools = [tool.model_dump(exclude_unset=True) for tool in request.tools or ()]
-    if tools and request.tool_choice != "none":
+    tools, choice = _offered_tools(request)
+    if tools and choice != "none":
         model.require("tools", "tools")
-    choice = request.tool_choice
     prompt = ChatPrompt(
         messages=chat_messages(request.messages),
         tools=tools,
-        tool_choice=choice.function.name if isinstance(choice, NamedToolChoice) else choice or "auto",
+        tool_choice=choice,
         parallel_tool_calls=request.parallel_tool_calls is not False,
         template_kwargs=request.chat_template_kwargs or {},
     )
     max_tokens = request.max_completion_tokens or request.max_tokens
     top_logprobs = (request.top_logprobs or 0) if request.logprobs else None
     return _generation(request, model, prompt, max_tokens, top_logprobs)
+
+
+def _offered_tools(request: ChatRequest) -> tuple[list[Mapping[str, Any]], str]:
+    """The tools the model may call, and `ChatPrompt.tool_choice`."""
+    choice = request.tool_choice or "auto"
+    tools = request.tools or []
+    if isinstance(choice, AllowedToolsChoice):
+        tools = [tool for tool in tools if tool.function.name in choice.names]
+    offered: list[Mapping[str, Any]] = [tool.model_dump(exclude_unset=True) for tool in tools]
+    if isinstance(choice, AllowedToolsChoice):
+        return offered, choice.allowed_tools.mode
+    return offered, choice.function.name if isinstance(choice, NamedToolChoice) else choice
 
 
 def completion_generation(

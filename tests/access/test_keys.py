@@ -37,3 +37,18 @@ def test_a_line_that_is_no_key_is_named(tmp_path: Path) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(SetupError, match="nowhere"):
         KeyRing.load(file=str(tmp_path / "nowhere"))
+
+
+@pytest.mark.parametrize("content", ["", "# nobody yet\n"])
+def test_a_file_without_a_key_does_not_let_everybody_in(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "keys"
+    file.write_text(content)
+    with pytest.raises(SetupError, match="holds no key"):
+        KeyRing.load(file=str(file))
+
+
+def test_a_digest_is_hexadecimal(tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    file.write_text(f"anna:sha256:{'ü' * 64}")
+    with pytest.raises(SetupError, match="is not a key"):
+        KeyRing.load(file=str(file))

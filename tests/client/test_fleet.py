@@ -30,7 +30,7 @@ def take(fleet: Fleet, count: int, affinity: bytes | None = None) -> list[str]:
 def fail(fleet: Fleet, times: int = 1) -> None:
     for _ in range(times):
         with fleet.pick("m") as slot:
-            slot.outcome = "failed"
+            slot.failed()
 
 
 def test_a_name_nobody_ever_served_is_unknown_and_one_that_left_is_unavailable() -> None:
@@ -131,7 +131,7 @@ def test_a_failing_worker_is_set_aside_then_probed_by_one_request() -> None:
     fleet = fleet_of(endpoint("a"), endpoint("b"), clock=clock)
     failing = fleet.pick("m")
     with failing:
-        failing.outcome = "failed"
+        failing.failed()
     bad = failing.endpoint.endpoint_id
     assert bad not in take(fleet, 3)
     clock.advance(FIRST_PAUSE_S + 0.01)
@@ -150,12 +150,45 @@ def test_pauses_double_up_to_a_limit_and_one_success_forgets_them() -> None:
     breaker = Breaker(clock)
     pauses = []
     for _ in range(10):
+        breaker.start()
         breaker.failed()
         pauses.append(breaker.retry_at - clock.now)
+        clock.now = breaker.retry_at
     assert pauses[:3] == [FIRST_PAUSE_S, 2 * FIRST_PAUSE_S, 4 * FIRST_PAUSE_S]
     assert pauses[-1] == LONGEST_PAUSE_S
     breaker.succeeded()
     assert breaker.state is State.CLOSED
+
+
+def test_many_requests_that_fail_together_are_one_failure() -> None:
+    clock = Clock()
+    fleet = fleet_of(endpoint("a"), clock=clock)
+    slots = [fleet.pick("m").__enter__() for _ in range(10)]
+    for slot in slots:
+        slot.failed()
+        slot.__exit__(None, None, None)
+    assert fleet.endpoints[0].breaker.retry_at == clock.now + FIRST_PAUSE_S
+
+
+def test_a_probe_that_answers_ends_the_pause_with_its_first_byte() -> None:
+    clock = Clock()
+    fleet = fleet_of(endpoint("a"), clock=clock)
+    fail(fleet)
+    clock.advance(FIRST_PAUSE_S)
+    with fleet.pick("m") as probe:
+        assert fleet.endpoints[0].breaker.state is State.OPEN
+        probe.succeeded()
+        assert fleet.endpoints[0].breaker.state is State.CLOSED
+
+
+def test_a_probe_whose_client_left_makes_room_for_another() -> None:
+    clock = Clock()
+    fleet = fleet_of(endpoint("a"), clock=clock)
+    fail(fleet)
+    clock.advance(FIRST_PAUSE_S)
+    with fleet.pick("m"):
+        pass
+    assert fleet.endpoints[0].breaker.state is State.HALF_OPEN
 
 
 def test_what_was_learned_of_a_worker_survives_a_snapshot_but_not_a_new_address() -> None:

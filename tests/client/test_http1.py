@@ -138,6 +138,26 @@ async def test_a_kept_connection_that_was_closed_meanwhile_costs_nothing(client:
         assert server.connections == 3
 
 
+async def test_a_request_is_repeated_at_most_once_however_many_connections_are_kept(client: Http1Client) -> None:
+    async with serving(Server(whole(b"a"))) as server:
+        connections = [await client.post(server.url, "/", {}, b"") for _ in range(10)]
+        for connection in connections:
+            await connection.read()
+            client.release(server.url, connection)
+        server.requests.clear()
+        server.answers, server.then_close = [b""], True
+        with pytest.raises(WorkerFailed):
+            await ask(client, server)
+        assert len(server.requests) == 2
+
+
+async def test_a_second_answer_to_one_request_is_nobodys(client: Http1Client) -> None:
+    async with serving(Server(whole(b"ok") + whole(b"other", b"403 Forbidden"))) as server:
+        assert await ask(client, server) == (200, b"ok")
+        assert await ask(client, server) == (200, b"ok")
+        assert server.connections == 2
+
+
 async def test_an_old_connection_is_not_trusted() -> None:
     clock = Clock()
     client = Http1Client(connect_s=2, idle_s=5, clock=clock)

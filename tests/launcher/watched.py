@@ -56,5 +56,5 @@ class Watched:
 
 async def eventually(is_so: Callable[[], bool]) -> None:
     """What another process does cannot be waited for in any other way; the test's own time limit ends it."""
-    while not is_so():  # noqa: ASYNC110
+    while not is_so():
         await asyncio.sleep(0.01)

@@ -41,6 +41,21 @@ def test_a_complaint_is_short_whatever_it_is_about() -> None:
     assert len(error.message) < 1000
 
 
+def test_a_million_faults_make_one_complaint() -> None:
+    with pytest.raises(ValidationError) as error:
+        ChatRequest.model_validate_json(json.dumps({"model": "m", "messages": [1] * 1_000_000}))
+    assert error.value.error_count() == 1
+    for prompt in ([1.5] * 1_000_000, [[1.5] * 1_000_000]):
+        with pytest.raises(ValidationError) as error:
+            CompletionRequest.model_validate_json(json.dumps({"model": "m", "prompt": prompt}))
+        assert error.value.error_count() < 5
+
+
+@pytest.mark.parametrize("field", ["functions", "function_call"])
+def test_openais_old_tools_are_refused_with_the_name_of_the_new(field: str) -> None:
+    assert "tool" in complaint(**{field: [{"name": "f"}]}).message
+
+
 @pytest.mark.parametrize(
     ("prompt", "prompts"),
     [("a", ["a"]), (["a", "b"], ["a", "b"]), ([1, 2], [[1, 2]]), ([[1], [2, 3]], [[1], [2, 3]])],

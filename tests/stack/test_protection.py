@@ -101,6 +101,15 @@ async def test_a_controller_without_a_token_takes_no_keys_to_hand_out(
         assert "FASTCHAT_CONTROLLER_TOKEN" in await reply.text()
 
 
+async def test_a_request_target_that_is_no_path_leads_nowhere(new_system: Callable[..., System]) -> None:
+    system = new_system()
+    await until(lambda: "Uvicorn running on" in system.gateway.logged(), "the gateway")
+    reader, writer = await asyncio.open_connection("127.0.0.1", system.gateway.port)
+    writer.write(b"GET *@127.0.0.1:%d/workers HTTP/1.1\r\nhost: x\r\n\r\n" % system.controller.port)
+    assert b" 400 " in await reader.readline()
+    writer.close()
+
+
 @pytest.mark.parametrize("command", ["controller", "worker"])
 def test_beyond_loopback_a_server_wants_protection(command: str) -> None:
     done = fastchat(command, "--host", "0.0.0.0", "--port", "0")
@@ -129,6 +138,8 @@ def test_a_taken_port_is_said_in_words() -> None:
         (["worker", "--model-path", "a", "--model-path", "b", "--model-names", "x"], "--model-names"),
         (["worker", "--conv-template", "/nowhere", "--model-path", "scripted"], "--conv-template"),
         (["api", "--port", "many"], "--port"),
+        (["api", "--api-keys", ""], "names no key"),
+        (["api", "--log-level", "loud"], "WARNING"),
         (["api", "--api-keys-file", "/nowhere"], "/nowhere"),
         (["controller", "--ssl-keyfile", "/nowhere"], "--ssl-certfile"),
         (["controller", "--dispatch-method", "best"], "shortest_queue"),

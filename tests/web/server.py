@@ -44,19 +44,19 @@ class Server:
                 self.lines.append(line)
                 if "Uvicorn running on" in line:
                     self._serves.set()
-        self._serves.set()  # it ended; `url` tells
+        self.process.wait()
+        self._serves.set()  # it ended; whoever waits has to see that
 
     @property
     def url(self) -> str:
-        self._serves.wait()
-        for line in self.lines:
-            if found := re.search(r"running on (\S+)", line):
-                return found[1]
-        raise AssertionError("the server did not start:\n" + "".join(self.lines))
+        return next(found[1] for line in self.lines if (found := re.search(r"running on (\S+)", line)))
 
     def __enter__(self) -> Self:
         self._reader.start()
-        assert self.url
+        self._serves.wait()
+        if self.process.poll() is not None:
+            self.__exit__()
+            raise AssertionError("the server did not start:\n" + "".join(self.lines))
         return self
 
     def stop(self) -> int:

@@ -81,6 +81,17 @@ async def test_one_cancelled_in_the_moment_of_its_turn_gives_the_slot_back() -> 
         assert admission.running == 1
 
 
+async def test_many_who_leave_in_the_same_moment_leave_every_slot_free() -> None:
+    admission = Admission(slots=1, max_waiting=10)
+    holders = [Holder(admission) for _ in range(8)]
+    await settle()
+    for holder in holders:
+        holder.task.cancel()
+    await asyncio.gather(*(holder.task for holder in holders), return_exceptions=True)
+    async with asyncio.timeout(1), admission.admit(1):
+        assert (admission.running, admission.waiting) == (1, 0)
+
+
 async def test_a_wide_request_is_not_overtaken_for_ever() -> None:
     admission = Admission(slots=2, max_waiting=5)
     one = Holder(admission)
