@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import signal
 from collections.abc import Sequence
 
 import aiohttp
@@ -51,7 +52,7 @@ class WorkerProcess:
                     on_ready=lambda: self._announce(background, registration),
                 )
             )
-            watch = background.create_task(self._watch_engines(serving))
+            watch = background.create_task(self._watch_engines())
             await asyncio.wait([serving])
             watch.cancel()
             if registration is not None:
@@ -84,14 +85,14 @@ class WorkerProcess:
         if registration is not None:
             registration.leave()
 
-    async def _watch_engines(self, serving: asyncio.Task[None]) -> None:
+    async def _watch_engines(self) -> None:
         while True:
             await asyncio.sleep(HEALTH_EVERY_S)
             for engine in self._models.engines:
                 if not await engine.is_healthy():
                     log.error("engine %s no longer answers; ending this process", engine.info.engine)
                     self._failed = engine
-                    serving.cancel()
+                    signal.raise_signal(signal.SIGTERM)  # sign off, finish and end, as for anybody who asks
                     return
 
 
