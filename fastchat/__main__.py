@@ -48,15 +48,16 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def run_command(module: str, argv: Sequence[str] | None = None) -> None:
     """Run `fastchat/commands/<module>.py`; what its user has to mend is printed in one line, without a traceback."""
-    command = import_module(f"fastchat.commands.{module}")
-    from fastchat.core.errors import SetupError
-
     try:
-        command.main(argv)
-    except SetupError as error:
-        print(f"error: {error.message}", file=sys.stderr)
-        raise SystemExit(2) from None
-    except KeyboardInterrupt:
+        command = import_module(f"fastchat.commands.{module}")
+        from fastchat.core.errors import SetupError
+
+        try:
+            command.main(argv)
+        except SetupError as error:
+            print(f"error: {error.message}", file=sys.stderr)
+            raise SystemExit(2) from None
+    except KeyboardInterrupt:  # also while modules are being imported
         raise SystemExit(130) from None
 
 

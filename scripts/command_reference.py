@@ -39,7 +39,9 @@ def help_text(module: str) -> str:
 
 
 def render() -> str:
-    sections = [f"\n## fastchat {name}\n\n```\n{help_text(command.module)}\n```\n" for name, command in COMMANDS.items()]
+    sections = []
+    for name, command in COMMANDS.items():
+        sections.append(f"\n## fastchat {name}\n\n```\n{help_text(command.module)}\n```\n")
     return HEAD + "".join(sections)
 
 

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import httptools
 
-from fastchat.core.errors import WorkerFailed, WorkerTimeout
+from fastchat.core.errors import NoWorker, WorkerFailed, WorkerTimeout
 
 KEEP_S = 30.0  # our servers keep theirs for longer, so it is mostly us who close first
 BUFFER_LIMIT = 2**18  # bytes read ahead of a slow caller
@@ -117,7 +117,7 @@ class Connection(asyncio.Protocol):
             finally:
                 self._waiter = None
         if self._is_timed_out:
-            raise WorkerTimeout(f"The worker said nothing for {self._idle_s:g} seconds.")
+            raise WorkerTimeout(f"No byte came from the worker for {self._idle_s:g} seconds.")
         if not self.is_open and not self.is_at_end:
             raise WorkerFailed("The worker broke the connection.")
 
@@ -221,7 +221,8 @@ class Http1Client:
         """Send a request; returns when status and headers of the answer are there. To be given to `release` in the end.
 
         Raises:
-            WorkerFailed: no connection, or it broke.
+            NoWorker: nobody accepts a connection.
+            WorkerFailed: it broke.
             WorkerTimeout: the server accepted the request and then said nothing.
         """
         address = _address(base_url)
@@ -285,7 +286,9 @@ class Http1Client:
                     lambda: Connection(loop, self._idle_s), address.host, address.port, ssl=tls
                 )
         except (OSError, TimeoutError) as error:
-            raise WorkerFailed("The worker does not accept connections.") from error
+            raise NoWorker(
+                "No worker that serves this model accepts connections at the moment.", retry_after_s=1
+            ) from error
         return connection
 
 

@@ -155,7 +155,7 @@ class Pipe:
         except WorkerTimeout:
             slot.failed()
             raise  # it had its time; the same request would take as long elsewhere
-        except WorkerFailed as error:
+        except (WorkerFailed, NoWorker) as error:
             slot.failed()
             raise _Unanswered(error) from error
 

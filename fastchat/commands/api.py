@@ -32,7 +32,10 @@ class ApiSettings(ServerSettings):
     web_url: str | None = setting(None, "web page to show at /", metavar="URL")
     max_body_mb: float = setting(32.0, "largest request body", metavar="MB")
     worker_api_timeout: float = setting(
-        600.0, "seconds a worker may stay silent within an answer", env="FASTCHAT_WORKER_API_TIMEOUT", metavar="S"
+        600.0,
+        "seconds without a byte from a worker; an answer that is not streamed is one byte in this respect",
+        env="FASTCHAT_WORKER_API_TIMEOUT",
+        metavar="S",
     )
     drain_s: float = setting(30.0, "seconds that running answers get to finish after SIGTERM")
 

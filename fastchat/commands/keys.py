@@ -19,9 +19,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     if not re.fullmatch(r"[\w.@-]{1,64}", arguments.name):
         raise SetupError(f"A key's name has up to 64 letters, digits, '.', '_', '@' or '-'; given: {arguments.name!r}.")
     made = new_key(arguments.name)
-    file = Path(arguments.file)
-    file.touch(mode=0o600)
-    lines = file.read_text()
-    with file.open("a") as stream:
-        stream.write(("" if not lines or lines.endswith("\n") else "\n") + made.line + "\n")
+    try:
+        _add(Path(arguments.file), arguments.name, made.line)
+    except OSError as error:
+        raise SetupError(f"--file {arguments.file}: {error.strerror}.") from None
     print(made.key)
+
+
+def _add(file: Path, name: str, line: str) -> None:
+    file.touch(mode=0o600)
+    lines = file.read_text().splitlines()
+    if any(other.startswith(f"{name}:") for other in lines):
+        raise SetupError(f"{file} has a key of {name!r} already. Remove its line first, or choose another name.")
+    file.write_text("\n".join([*lines, line]) + "\n")

@@ -14,9 +14,10 @@ from fastchat.core.serving import LOOPBACK_HOSTS, Listener, ServerSettings, chec
 from fastchat.core.settings import Items, setting
 from fastchat.engines.base import Engine
 from fastchat.engines.registry import EngineOptions, choose_engine, load_engine
+from fastchat.model import builtin
 from fastchat.model.sources import default_name, resolve
 from fastchat.protocol.control import TOKEN_ENV
-from fastchat.worker.models import HostedModels
+from fastchat.worker.models import SAMPLING_NAMES, HostedModels, SamplingDefaults
 from fastchat.worker.process import WorkerProcess, close_all
 
 log = logging.getLogger(__name__)
@@ -55,6 +56,11 @@ class WorkerSettings(ServerSettings):
     engine_args: dict[str, Any] = setting({}, "settings of the engine, as JSON")
     adapters: dict[str, str] = setting({}, 'LoRA adapters as JSON, {"name": "path"}; each becomes a model')
     seed: int | None = setting(None, "seed for requests that bring none")
+    default_sampling: dict[str, float] = setting(
+        {},
+        "sampling for requests that do not say, as JSON with OpenAI's names; also max_tokens of a chat "
+        "(default: OpenAI's; for the built-in model what its authors recommend)",
+    )
     device: Literal["cpu", "cuda", "mps"] | None = setting(None, "what to compute on (default: the best there is)")
     gpus: Items = setting((), "numbers of the GPUs to use")
     num_gpus: int | None = setting(None, "how many GPUs to use", metavar="N")
@@ -64,8 +70,8 @@ class WorkerSettings(ServerSettings):
     withdrawn: ClassVar[Mapping[str, str]] = {
         "--dtype": _NEEDS_TRANSFORMERS,
         "--load-8bit": _NEEDS_TRANSFORMERS,
-        "--cpu-offloading": 'llama.cpp offloads by itself; set {"n_gpu_layers": N} in --engine-args',
-        "--max-gpu-memory": 'set {"n_gpu_layers": N} in --engine-args',
+        "--cpu-offloading": 'llama.cpp offloads by itself; set {"gpu_layers": N} in --engine-args',
+        "--max-gpu-memory": 'set {"gpu_layers": N} in --engine-args',
         "--revision": "models are local files here",
         **dict.fromkeys(("--gptq-ckpt", "--gptq-wbits", "--gptq-groupsize", "--gptq-act-order"), _GONE),
         **dict.fromkeys(("--awq-ckpt", "--awq-wbits", "--awq-groupsize"), _GONE),
@@ -92,11 +98,12 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 async def _serve(settings: WorkerSettings) -> None:
     listener = settings.listener()
-    loaded: list[tuple[Sequence[str], Engine]] = []
+    loaded: list[tuple[Sequence[str], Engine, SamplingDefaults]] = []
     try:
         for number, path in enumerate(settings.model_path):
-            loaded.append((_names(settings, number), await _load(settings, number, path)))
-        models = HostedModels.build(loaded, settings.max_waiting, settings.seed)
+            names, defaults = _names(settings, number), _default_sampling(settings, path)
+            loaded.append((names, await _load(settings, number, path), defaults))
+        models = HostedModels.build(loaded, settings.max_waiting)
         is_exposed = settings.host not in LOOPBACK_HOSTS
         worker = WorkerProcess(
             models,
@@ -111,7 +118,7 @@ async def _serve(settings: WorkerSettings) -> None:
             drain_s=settings.drain_s,
         )
     finally:
-        await close_all([engine for _, engine in loaded])
+        await close_all([engine for _, engine, _ in loaded])
 
 
 async def _load(settings: WorkerSettings, number: int, model_path: str) -> Engine:
@@ -129,6 +136,16 @@ async def _load(settings: WorkerSettings, number: int, model_path: str) -> Engin
         engine_args=settings.engine_args,
     )
     return await load_engine(name, options)
+
+
+def _default_sampling(settings: WorkerSettings, model_path: str) -> SamplingDefaults:
+    if unknown := set(settings.default_sampling) - set(SAMPLING_NAMES):
+        raise SetupError(
+            f"--default-sampling: there is no {sorted(unknown)[0]!r}. Allowed: {', '.join(SAMPLING_NAMES)}."
+        )
+    builtins = builtin.SAMPLING if model_path in builtin.ALIASES else {}
+    seed = {} if settings.seed is None else {"seed": settings.seed}
+    return {**builtins, **settings.default_sampling, **seed}
 
 
 def _names(settings: WorkerSettings, number: int) -> list[str]:

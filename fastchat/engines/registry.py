@@ -2,7 +2,8 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import entry_points
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any, cast
 
 from fastchat.core.errors import SetupError
@@ -43,14 +44,32 @@ def choose_engine(model_path: str) -> str:
     )
 
 
+def check_options(name: str, options: EngineOptions) -> None:
+    """What can be said of the options without loading the model.
+
+    An engine may have a function `check` beside its `load`, which raises SetupError for what `load` would refuse. It
+    should import nothing heavy and read no more than the header of a file.
+
+    Raises:
+        SetupError: no engine of this name, or it would refuse the options.
+    """
+    check = getattr(import_module(_find(name).module), "check", None)
+    if check is not None:
+        check(options)
+
+
 async def load_engine(name: str, options: EngineOptions) -> Engine:
     """Import the engine's module and load the model.
 
     Raises:
         SetupError: no engine of this name, or it cannot load the model as asked.
     """
+    factory = cast(EngineFactory, _find(name).load())  # an entry point is untyped
+    return await factory(options)
+
+
+def _find(name: str) -> EntryPoint:
     found = entry_points(group=GROUP, name=name)
     if not found:
         raise SetupError(f"There is no engine {name!r}. Engines installed here: {', '.join(engine_names())}.")
-    factory = cast(EngineFactory, next(iter(found)).load())  # an entry point is untyped
-    return await factory(options)
+    return next(iter(found))

@@ -12,18 +12,19 @@ _HOP_BY_HOP = frozenset(
     b"connection keep-alive proxy-authenticate proxy-authorization te trailer transfer-encoding upgrade".split()
 )
 _OURS = frozenset((b"content-length", b"x-forwarded-for"))
+_API = ("/v1/", "/v1beta/", "/api/v1/")  # what is unknown there is an API's mistake, not a page
 _UPLOAD_LIMIT = 64 * 2**20
 
 
 class WebProxy:
-    """Passes requests on to the web page. Without one, unknown paths are 404."""
+    """Passes requests on to the web page. Without one, or under the API, unknown paths are 404."""
 
     def __init__(self, session: aiohttp.ClientSession, web_url: str | None) -> None:
         self._session = session
         self._web_url = URL(web_url) if web_url else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._web_url is None:
+        if self._web_url is None or scope["path"].startswith(_API):
             raise UnknownRoute(f"There is nothing at {scope['method']} {scope['path'][:200]}.")
         body = await read_body(scope, receive, _UPLOAD_LIMIT, may_be_encoded=True)
         await while_connected(receive, self._pass_on(scope, body, send))

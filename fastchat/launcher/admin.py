@@ -121,10 +121,14 @@ def _open(path: Path) -> socket.socket:
 
 def _remove_if_dead(path: Path) -> None:
     """A socket file outlives a process that was killed; one that still answers belongs to somebody."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        if probe.connect_ex(str(path)) == 0:
-            raise FileExistsError("another `fastchat up` uses it")
+    if is_answering(path):
+        raise FileExistsError("another `fastchat up` uses it")
     path.unlink(missing_ok=True)
+
+
+def is_answering(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        return probe.connect_ex(str(path)) == 0
 
 
 class _Server(uvicorn.Server):

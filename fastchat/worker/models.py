@@ -1,12 +1,19 @@
 """The engines of a worker and the names they answer to."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 from fastchat.core.errors import InvalidRequest, UnknownModel
 from fastchat.engines.base import Engine, Feature
 from fastchat.protocol.control import ServedModel
 from fastchat.worker.admission import Admission
+
+SAMPLING_NAMES: tuple[str, ...] = (
+    *("temperature", "top_p", "top_k", "min_p", "presence_penalty", "frequency_penalty"),
+    *("repetition_penalty", "seed", "max_tokens"),
+)
+SamplingDefaults: TypeAlias = Mapping[str, int | float]  # by the names of OpenAI's fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,11 +23,13 @@ class HostedModel:
     engine: Engine
     admission: Admission
     adapter: str | None = None  # names of adapters lead to the same engine with this set
-    seed: int | None = None  # for requests that bring none
+    defaults: SamplingDefaults = field(default_factory=dict)  # for requests that do not say
 
     def require(self, feature: Feature, param: str) -> None:
         if feature not in self.engine.info.features:
-            raise InvalidRequest(f"The engine {self.engine.info.engine!r} does not support {param}.", param=param)
+            raise InvalidRequest(
+                f"This model, on the engine {self.engine.info.engine!r}, does not support {param}.", param=param
+            )
 
 
 class HostedModels:
@@ -31,11 +40,11 @@ class HostedModels:
 
     @classmethod
     def build(
-        cls, engines: Sequence[tuple[Sequence[str], Engine]], max_waiting: int, seed: int | None = None
+        cls, engines: Sequence[tuple[Sequence[str], Engine, SamplingDefaults]], max_waiting: int
     ) -> "HostedModels":
         by_name: dict[str, HostedModel] = {}
-        for names, engine in engines:
-            model = HostedModel(engine, Admission(engine.info.slots, max_waiting), seed=seed)
+        for names, engine, defaults in engines:
+            model = HostedModel(engine, Admission(engine.info.slots, max_waiting), defaults=defaults)
             by_name |= dict.fromkeys(names, model)
             for adapter in engine.info.adapters:
                 by_name[adapter] = replace(model, adapter=adapter)

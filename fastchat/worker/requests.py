@@ -21,7 +21,7 @@ from fastchat.protocol.openai import (
     NamedToolChoice,
     SamplingFields,
 )
-from fastchat.worker.models import HostedModel
+from fastchat.worker.models import HostedModel, SamplingDefaults
 
 COMPLETION_MAX_TOKENS = 16  # OpenAI's default for text completions; chat has none
 
@@ -37,7 +37,7 @@ def chat_generation(request: ChatRequest, model: HostedModel) -> GenerationReque
         parallel_tool_calls=request.parallel_tool_calls is not False,
         template_kwargs=request.chat_template_kwargs or {},
     )
-    max_tokens = request.max_completion_tokens or request.max_tokens
+    max_tokens = request.max_completion_tokens or request.max_tokens or model.defaults.get("max_tokens")
     top_logprobs = (request.top_logprobs or 0) if request.logprobs else None
     return _generation(request, model, prompt, max_tokens, top_logprobs)
 
@@ -81,14 +81,14 @@ def _generation(
     request: SamplingFields,
     model: HostedModel,
     prompt: ChatPrompt | TextPrompt,
-    max_tokens: int | None,
+    max_tokens: float | None,
     top_logprobs: int | None,
 ) -> GenerationRequest:
     if top_logprobs is not None:
         model.require("logprobs", "logprobs")
     return GenerationRequest(
         prompt=prompt,
-        sampling=_sampling(request, max_tokens, model.seed),
+        sampling=_sampling(request, max_tokens, model.defaults),
         constraint=_constraint(request, model),
         top_logprobs=top_logprobs,
         adapter=model.adapter,
@@ -96,27 +96,24 @@ def _generation(
     )
 
 
-def _sampling(request: SamplingFields, max_tokens: int | None, default_seed: int | None) -> Sampling:
-    def given(**values: Any) -> Mapping[str, Any]:
+def _sampling(request: SamplingFields, max_tokens: float | None, defaults: SamplingDefaults) -> Sampling:
+    def chosen(*names: str) -> Mapping[str, Any]:
+        """What the request says, else what the model's defaults say; what neither says is left to `Sampling`."""
+        values = {name: getattr(request, name) for name in names}
+        values = {name: defaults.get(name) if value is None else value for name, value in values.items()}
         return {name: value for name, value in values.items() if value is not None}
 
     stop = (request.stop,) if isinstance(request.stop, str) else tuple(request.stop or ())
+    top_k = request.top_k if request.top_k is not None else defaults.get("top_k")
     return Sampling(
-        max_tokens=max_tokens,
-        top_k=request.top_k if request.top_k and request.top_k > 0 else None,
+        max_tokens=None if max_tokens is None else int(max_tokens),
+        top_k=int(top_k) if top_k and top_k > 0 else None,
         stop=tuple(text for text in stop if text),
         stop_token_ids=tuple(request.stop_token_ids or ()),
         logit_bias=_logit_bias(request.logit_bias),
         ignore_eos=bool(request.ignore_eos),
-        **given(
-            temperature=request.temperature,
-            top_p=request.top_p,
-            min_p=request.min_p,
-            presence_penalty=request.presence_penalty,
-            frequency_penalty=request.frequency_penalty,
-            repetition_penalty=request.repetition_penalty,
-            seed=default_seed if request.seed is None else request.seed,
-        ),
+        **chosen("temperature", "top_p", "min_p", "presence_penalty", "frequency_penalty"),
+        **chosen("repetition_penalty", "seed"),
     )
 
 

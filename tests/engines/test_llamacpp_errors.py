@@ -21,7 +21,7 @@ TOO_LONG = {"type": "exceed_context_size_error", "n_prompt_tokens": 9, "n_ctx": 
         (501, {"message": "Infill is not supported by this model"}, InvalidRequest, "suffix"),
         (500, {"message": "image input is not supported - hint: …"}, InvalidRequest, "messages"),
         (500, {"message": "Failed to parse messages: Missing tool call type"}, InvalidRequest, "messages"),
-        (400, {"message": "Failed to initialize samplers: failed to parse grammar"}, InvalidRequest, "response_format"),
+        (400, {"message": "Failed to initialize samplers: failed to parse grammar"}, InvalidRequest, "grammar"),
         (400, {"message": "While executing …\nError: Jinja Exception: no"}, InvalidRequest, "messages"),
         (400, {"message": "Cannot have 2 or more assistant messages"}, InvalidRequest, None),
         (401, {"message": "Invalid API Key"}, WorkerFailed, None),

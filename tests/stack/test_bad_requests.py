@@ -138,7 +138,7 @@ async def test_a_body_sent_without_its_length_is_limited_too(
 
 @pytest.mark.parametrize(
     ("method", "path", "status"),
-    [("GET", CHAT, 405), ("DELETE", "/v1/models", 405), ("GET", "/v2/chat", 404), ("POST", "/", 404)],
+    [("GET", CHAT, 405), ("DELETE", "/v1/models", 405), ("POST", "/v1/nope", 404), ("POST", "/", 404)],
 )
 async def test_wrong_paths_and_methods_get_the_same_kind_of_error(
     shared_system: System, session: aiohttp.ClientSession, method: str, path: str, status: int

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import aiohttp
+import openai
 import pytest
 
 from tests.stack.conftest import client_of
@@ -111,3 +112,17 @@ async def test_shutdown_stops_what_it_is_told_to_and_nothing_else(new_system: Ca
     run(system, "fastchat.serve.shutdown_serve", "--down", "all")
     await until(lambda: system.controller.returncode == 0 == system.gateway.returncode, "everything stopped")
     assert "Nothing of ours is running" in run(system, "fastchat.serve.shutdown_serve").stdout
+
+
+async def test_defaults_for_requests_that_do_not_say(new_system: Callable[[], System]) -> None:
+    system = new_system()
+    flags = ["--model-path", "scripted", "--default-sampling", '{"max_tokens": 3}']
+    system.worker("m", flags=flags)
+    await system.until_served("m")
+    async with client_of(system) as client:
+        for max_tokens, tokens in ((openai.NOT_GIVEN, 3), (5, 5)):
+            answer = await client.chat.completions.create(
+                model="m", messages=[{"role": "user", "content": "one two three four five"}], max_tokens=max_tokens
+            )
+            assert answer.usage is not None
+            assert answer.usage.completion_tokens == tokens

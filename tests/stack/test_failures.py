@@ -170,6 +170,22 @@ async def test_beyond_slots_and_queue_requests_get_429_with_retry_after(
         one.cancel()
 
 
+async def test_a_request_with_many_answers_neither_waits_for_all_slots_nor_keeps_them(
+    new_system: Callable[[], System], session: aiohttp.ClientSession
+) -> None:
+    system = new_system()
+    flags = ["--model-path", "scripted", "--limit-worker-concurrency", "2"]
+    worker = system.worker("m", flags=flags)
+    await system.until_served("m")
+    endless = {**ask("x", stream=True), "scripted": {"tokens": 1_000_000, "token_ms": 5}, "max_tokens": 8000}
+    async with session.post(f"{system.url}/v1/chat/completions", json=endless) as stream:
+        await stream.content.readuntil(b"\n\n")
+        assert await worker_load(session, worker) == 1
+        for body in (ask("wide", n=5), ask("narrow")):
+            async with session.post(f"{system.url}/v1/chat/completions", json=body) as reply:
+                assert reply.status == 200
+
+
 async def test_a_full_worker_sends_its_overflow_to_another(
     new_system: Callable[[], System], session: aiohttp.ClientSession
 ) -> None:

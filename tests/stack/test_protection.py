@@ -138,6 +138,8 @@ def test_a_taken_port_is_said_in_words() -> None:
         (["worker", "--model-path", "a", "--model-path", "b", "--model-names", "x"], "--model-names"),
         (["worker", "--conv-template", "/nowhere", "--model-path", "scripted"], "--conv-template"),
         (["api", "--port", "many"], "--port"),
+        (["worker", "--model-path", "scripted", "--default-sampling", '{"heat": 1}'], "temperature"),
+        (["keys", "new", "anna", "--file", "/nowhere/keys"], "/nowhere/keys"),
         (["api", "--api-keys", ""], "names no key"),
         (["api", "--log-level", "loud"], "WARNING"),
         (["api", "--api-keys-file", "/nowhere"], "/nowhere"),

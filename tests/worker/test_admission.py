@@ -1,10 +1,9 @@
 import asyncio
-from contextlib import AsyncExitStack
 
 import pytest
 
 from fastchat.core.errors import NoWorker, QueueFull
-from fastchat.worker.admission import Admission
+from fastchat.worker.admission import Admission, Ticket
 
 
 class Holder:
@@ -13,10 +12,16 @@ class Holder:
     def __init__(self, admission: Admission, answers: int = 1) -> None:
         self._leave = asyncio.Event()
         self.is_in = asyncio.Event()
+        self.slots = 0
         self.task = asyncio.create_task(self._hold(admission, answers))
 
     async def _hold(self, admission: Admission, answers: int) -> None:
-        async with admission.admit(answers):
+        async with admission.admit() as ticket:
+            await asyncio.gather(*(self._answer(ticket) for _ in range(answers)))
+
+    async def _answer(self, ticket: Ticket) -> None:
+        async with ticket.slot():
+            self.slots += 1
             self.is_in.set()
             await self._leave.wait()
 
@@ -49,7 +54,7 @@ async def test_beyond_the_queue_a_request_is_turned_away_with_word_when_to_retur
     holders = [Holder(admission), Holder(admission)]
     await settle()
     with pytest.raises(QueueFull) as refused:
-        async with admission.admit(1):
+        async with admission.admit():
             pass
     assert refused.value.retry_after_s
     for holder in holders:
@@ -77,7 +82,7 @@ async def test_one_cancelled_in_the_moment_of_its_turn_gives_the_slot_back() -> 
     await first.task  # its turn has come, but it has not run yet
     unlucky.task.cancel()
     await settle()
-    async with admission.admit(1):
+    async with admission.admit() as ticket, ticket.slot():
         assert admission.running == 1
 
 
@@ -88,34 +93,45 @@ async def test_many_who_leave_in_the_same_moment_leave_every_slot_free() -> None
     for holder in holders:
         holder.task.cancel()
     await asyncio.gather(*(holder.task for holder in holders), return_exceptions=True)
-    async with asyncio.timeout(1), admission.admit(1):
+    async with asyncio.timeout(1), admission.admit() as ticket, ticket.slot():
         assert (admission.running, admission.waiting) == (1, 0)
 
 
-async def test_a_wide_request_is_not_overtaken_for_ever() -> None:
-    admission = Admission(slots=2, max_waiting=5)
-    one = Holder(admission)
+async def test_a_wide_request_begins_with_the_slots_there_are_and_blocks_nobody() -> None:
+    admission = Admission(slots=3, max_waiting=5)
+    long = Holder(admission)
     await settle()
-    wide, narrow = Holder(admission, answers=2), Holder(admission)
+    wide = Holder(admission, answers=2)
+    narrow = Holder(admission)
     await settle()
-    assert not narrow.is_in.is_set(), "first come, first served"
-    await one.leave()
-    await settle()
-    assert wide.is_in.is_set()
+    assert wide.slots == 2
+    assert not narrow.is_in.is_set()
+    wider = Holder(admission, answers=4)
     await wide.leave()
+    await settle()
+    assert narrow.is_in.is_set(), "it came before"
+    assert wider.slots == 1
     await narrow.leave()
+    await settle()
+    assert wider.slots == 2
+    await long.leave()
+    await wider.leave()
+    assert wider.slots == 4
+    assert (admission.running, admission.waiting) == (0, 0)
 
 
-async def test_a_request_with_more_answers_than_slots_takes_them_all() -> None:
+async def test_a_request_with_more_answers_than_slots_counts_as_one() -> None:
     admission = Admission(slots=2, max_waiting=5)
-    async with AsyncExitStack() as stack:
-        await stack.enter_async_context(admission.admit(10))
-        assert admission.running == 1
+    wide = Holder(admission, answers=10)
+    await settle()
+    assert (admission.running, admission.waiting, wide.slots) == (1, 0, 2)
+    await wide.leave()
+    assert wide.slots == 10
 
 
 async def test_while_draining_nobody_is_let_in() -> None:
     admission = Admission(slots=1, max_waiting=5)
     admission.is_draining = True
     with pytest.raises(NoWorker):
-        async with admission.admit(1):
+        async with admission.admit():
             pass

@@ -44,7 +44,7 @@ async def test_a_worker_whose_engine_died_signs_off_and_ends(tmp_path: Path, mon
     monkeypatch.setattr(process, "HEALTH_EVERY_S", 0.01)
     engine = await load(EngineOptions("scripted"))
     listener = Listener("127.0.0.1", 0)
-    worker = WorkerProcess(HostedModels.build([(["m"], engine)], 10), listener, listener.url, None)
+    worker = WorkerProcess(HostedModels.build([(["m"], engine, {})], 10), listener, listener.url, None)
     calls: list[str] = []
     async with controller(calls) as url:
         running = asyncio.create_task(worker.run(controller_url=url, token=None, body_limit=1000, drain_s=1))

@@ -1,5 +1,6 @@
 """llama.cpp as an engine: any GGUF file, on a CPU, a Mac or a GPU, through the package `xllamacpp`."""
 
 from fastchat.engines.llamacpp.engine import LlamaEngine, load
+from fastchat.engines.llamacpp.settings import check
 
-__all__ = ["LlamaEngine", "load"]
+__all__ = ["LlamaEngine", "check", "load"]

@@ -63,19 +63,24 @@ class LlamaEngine:
         call = requests.build(request, self._model)
         assembly = Assembly(request, thinks=call.thinks, reads_calls=call.reads_calls)
         reason = None
+        answer: list[str] = []
         async with self._free:
             await self._check_form(call.form)
             async with self._running().stream(call.path, call.body) as events:
                 async for event in events:
                     piece = call.read(event, request.top_logprobs or 0)
                     if (delta := assembly.add(piece)) is not None:
+                        answer.append(delta.text)
                         yield delta
                     reason = piece.finish_reason
                     if assembly.is_stopped or reason is not None:
                         break
                 else:
                     raise WorkerFailed("llama.cpp ended the answer early.")
-        yield assembly.finish(reason)
+        last = assembly.finish(reason)
+        is_cut = assembly.is_stopped or last.finish_reason == "length"
+        _check_answer("".join((*answer, last.text)), call.form, is_cut=is_cut)
+        yield last
 
     async def embed(self, inputs: Sequence[str | Sequence[int]]) -> Embeddings:
         for tokens in inputs:
@@ -137,3 +142,16 @@ class LlamaEngine:
         self._sound_grammars[form.grammar] = None
         if len(self._sound_grammars) > _REMEMBERED_GRAMMARS:
             del self._sound_grammars[next(iter(self._sound_grammars))]
+
+
+def _check_answer(text: str, form: Form | None, *, is_cut: bool) -> None:
+    """
+    Raises:
+        InvalidRequest: llguidance gave the grammar up in the middle, and llama.cpp went on without.
+    """
+    if form is not None and form.param == "response_format" and not grammars.is_json(text, is_cut=is_cut):
+        raise InvalidRequest(
+            "The JSON schema could not be enforced to the end of the answer: it is too intricate for the grammar of "
+            "this engine.",
+            param=form.param,
+        )

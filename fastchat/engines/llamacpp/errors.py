@@ -52,7 +52,7 @@ def _invalid(message: str) -> InvalidRequest:
     if raised := re.search(r"Jinja Exception: (.*)", message):
         return InvalidRequest(f"The model's chat template refuses this conversation: {raised[1]}", param="messages")
     if "grammar" in message or "initialize samplers" in message:
-        return InvalidRequest(f"The grammar cannot be read: {message}", param="response_format")
+        return InvalidRequest(f"The grammar cannot be read: {message}", param="grammar")
     return InvalidRequest(message)
 
 

@@ -9,8 +9,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jsonschema
+from pydantic_core import from_json
 
 from fastchat.core.errors import InvalidRequest
+from fastchat.engines.llamacpp.recursion import TooEntangled, endless_references
 
 OPEN, CLOSE = "<tool_call>", "</tool_call>"
 # Nothing a model would say by itself: see `probe`.
@@ -62,6 +64,19 @@ def probe(grammar: str) -> str:
     return grammar.replace("start: answer", f'start: "{PROBE_MARK}" answer', 1)
 
 
+def is_json(text: str, *, is_cut: bool) -> bool:
+    """Whether an answer is JSON; one that `is_cut`, the beginning of some."""
+    try:
+        if is_cut:
+            from_json(text.encode(errors="replace"), allow_partial=True)
+        else:
+            json.loads(text)
+    except (ValueError, RecursionError) as error:
+        # The cut may go through a number or a word; and half a pair of surrogates is bad taste, yet JSON.
+        return is_cut and (str(error).startswith("EOF") or "surrogate" in str(error))
+    return True
+
+
 def _grammar(*rules: str) -> str:
     return "\n".join(["%llguidance {}", "start: answer", *rules]) + "\n"
 
@@ -79,6 +94,7 @@ def _json(schema: Mapping[str, Any], *, param: str) -> str:
     validator = jsonschema.validators.validator_for(schema, default=jsonschema.Draft202012Validator)
     try:
         validator.check_schema(dict(schema))
+        _check_ends(schema, param)
         if not _joins_objects(schema):
             schema = _settled(schema)
         return "%json " + json.dumps(dict(schema) | {"x-guidance": _LAYOUT})
@@ -86,6 +102,19 @@ def _json(schema: Mapping[str, Any], *, param: str) -> str:
         raise InvalidRequest(f"The JSON schema is malformed: {error.message[:300]}", param=param) from None
     except RecursionError:
         raise InvalidRequest("The JSON schema is nested too deeply.", param=param) from None
+
+
+def _check_ends(schema: Mapping[str, Any], param: str) -> None:
+    try:
+        endless = endless_references(schema)
+    except TooEntangled:
+        raise InvalidRequest("The JSON schema has too many references to references.", param=param) from None
+    if endless:
+        raise InvalidRequest(
+            f"The JSON schema has no end: whatever fits {endless[0]!r} needs another such part in it. Let it be left "
+            "out, be null or be an empty list.",
+            param=param,
+        )
 
 
 def _settled(schema: Any) -> Any:

@@ -140,7 +140,7 @@ def _constraint_form(constraint: JsonConstraint | GrammarConstraint | None) -> F
     if isinstance(constraint, JsonConstraint):
         return Form(grammars.json_answer(_schema(constraint)), param="response_format")
     if constraint.grammar.lstrip().startswith("%llguidance"):
-        raise InvalidRequest("The grammar must be in GBNF.", param="response_format")
+        raise InvalidRequest("The grammar must be in GBNF.", param="grammar")
     return Form(constraint.grammar)
 
 

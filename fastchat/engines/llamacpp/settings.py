@@ -9,7 +9,7 @@ import psutil
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fastchat.core.errors import MissingPackage, SetupError
-from fastchat.engines.llamacpp.gguf import ModelFile
+from fastchat.engines.llamacpp.gguf import ModelFile, inspect
 from fastchat.engines.registry import EngineOptions
 
 DEFAULT_SLOTS = 4
@@ -51,6 +51,19 @@ def parse_args(engine_args: Mapping[str, Any]) -> LlamaArgs:
         ) from None
 
 
+def check(options: EngineOptions) -> None:
+    """What can be told without the library: the options, the header of the model file, and that the others are there.
+
+    Raises:
+        SetupError: `load` would refuse this.
+    """
+    args = parse_args(options.engine_args)
+    _context_length(options, inspect(options.model_path))
+    for path in (args.mmproj, *options.adapters.values()):
+        if path is not None:
+            _existing(path)
+
+
 def import_library() -> Any:
     """
     Raises:
@@ -84,12 +97,7 @@ def generation_parameters(library: Any, options: EngineOptions, args: LlamaArgs,
     """
     _check_device(library, options.device)
     slots = options.slots or DEFAULT_SLOTS
-    context = options.context_length or min(model.trained_context, DEFAULT_TOTAL_CONTEXT // slots)
-    if context > model.trained_context:
-        raise SetupError(
-            f"{options.model_path!r} was trained for {model.trained_context} tokens; "
-            f"a context of {context} is too long for it."
-        )
+    context = _context_length(options, model)
     parameters = _common(library, options, args)
     parameters.n_ctx = context * slots
     parameters.n_parallel = slots
@@ -108,6 +116,18 @@ def generation_parameters(library: Any, options: EngineOptions, args: LlamaArgs,
     ]
     parameters.lora_init_without_apply = True
     return parameters
+
+
+def _context_length(options: EngineOptions, model: ModelFile) -> int:
+    """Of each slot."""
+    slots = options.slots or DEFAULT_SLOTS
+    context = options.context_length or min(model.trained_context, DEFAULT_TOTAL_CONTEXT // slots)
+    if context > model.trained_context:
+        raise SetupError(
+            f"{options.model_path!r} was trained for {model.trained_context} tokens; "
+            f"a context of {context} is too long for it."
+        )
+    return context
 
 
 def embedding_parameters(library: Any, options: EngineOptions, args: LlamaArgs, model: ModelFile) -> Any:

@@ -25,9 +25,21 @@ DEFAULT_CONTEXT = 8192
 
 
 async def load(options: EngineOptions) -> "ScriptedEngine":
+    """
+    Raises:
+        SetupError: see `check`.
+    """
+    return ScriptedEngine(options, check(options))
+
+
+def check(options: EngineOptions) -> ScriptedArgs:
+    """
+    Raises:
+        SetupError: the options ask for what this engine does not have.
+    """
     if options.chat_template is not None:
         raise SetupError("The engine 'scripted' has no chat template to replace.")
-    return ScriptedEngine(options, parse_args(options.engine_args))
+    return parse_args(options.engine_args)
 
 
 class ScriptedEngine:
