@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from fastchat.core.errors import FastChatError, InvalidRequest
 
@@ -32,6 +33,11 @@ def _at_most_1024(given: object) -> object:
     if isinstance(given, dict) and len(given) > 1024:
         raise ValueError("at most 1024 tokens can have a bias")
     return given
+
+
+def _fault(param: str, message: str) -> PydanticCustomError:
+    """What a validator of a whole request finds, with the field it is about."""
+    return PydanticCustomError("fault", "{message}", {"message": message, "param": param})
 
 
 class _Part(BaseModel):
@@ -176,7 +182,7 @@ class ChatRequest(SamplingFields):
     def _tools_in_their_present_form(self) -> "ChatRequest":
         for old, new in (("functions", "tools"), ("function_call", "tool_choice")):
             if (self.model_extra or {}).get(old) is not None:
-                raise ValueError(f"{old} is OpenAI's old form, which is not served; send {new}")
+                raise _fault(old, f"{old} is OpenAI's old form, which is not served; send {new}")
         return self
 
     @model_validator(mode="after")
@@ -184,9 +190,9 @@ class ChatRequest(SamplingFields):
         if isinstance(self.tool_choice, NamedToolChoice):
             name = self.tool_choice.function.name
             if name not in [tool.function.name for tool in self.tools or ()]:
-                raise ValueError(f"tool_choice names the function {name!r}, which is not among the tools")
+                raise _fault("tool_choice", f"tool_choice names the function {name!r}, which is not among the tools")
         if self.tool_choice == "required" and not self.tools:
-            raise ValueError("tool_choice 'required' needs tools")
+            raise _fault("tool_choice", "tool_choice 'required' needs tools")
         return self
 
 
@@ -208,11 +214,11 @@ class CompletionRequest(SamplingFields):
     @model_validator(mode="after")
     def _fits_together(self) -> "CompletionRequest":
         if self.prompt == [] or [] in self.prompts:
-            raise ValueError("prompt must not be an empty list")
+            raise _fault("prompt", "prompt must not be an empty list")
         if self.best_of is not None and self.best_of < (self.n or 1):
-            raise ValueError(f"best_of ({self.best_of}) must be at least n ({self.n or 1})")
+            raise _fault("best_of", f"best_of ({self.best_of}) must be at least n ({self.n or 1})")
         if self.best_of is not None and self.best_of > (self.n or 1) and self.stream:
-            raise ValueError("best_of cannot be streamed")
+            raise _fault("best_of", "best_of cannot be streamed")
         return self
 
 
@@ -242,7 +248,7 @@ class EmbeddingRequest(BaseModel):
     @model_validator(mode="after")
     def _something_to_embed(self) -> "EmbeddingRequest":
         if not self.inputs or any(not item for item in self.inputs):
-            raise ValueError("input must not be empty")
+            raise _fault("input", "input must not be empty")
         return self
 
 
@@ -259,7 +265,7 @@ class TokenizeRequest(BaseModel):
     @model_validator(mode="after")
     def _one_of_both(self) -> "TokenizeRequest":
         if (self.prompt is None) == (not self.messages):
-            raise ValueError("give either 'prompt' or 'messages'")
+            raise _fault("prompt", "give either 'prompt' or 'messages'")
         return self
 
 
@@ -277,7 +283,7 @@ def invalid_request(error: ValidationError) -> InvalidRequest:
 
     Of the forms a field may have, that one is meant which what was given came furthest with.
     """
-    complaints = error.errors(include_url=False, include_context=False, include_input=False)
+    complaints = error.errors(include_url=False, include_input=False)
     paths = [[step for step in complaint["loc"] if not _names_a_type(step)] for complaint in complaints]
     furthest = max(range(len(paths)), key=lambda number: len(paths[number]))
     complaint, path = complaints[furthest], ".".join(map(str, paths[furthest]))[:200]
@@ -285,7 +291,7 @@ def invalid_request(error: ValidationError) -> InvalidRequest:
     if complaint["type"] == "json_invalid":
         return InvalidRequest(f"The body is not valid JSON: {message.removeprefix('Invalid JSON: ')}")
     where = f"'{path}': " if path else ""
-    return InvalidRequest(f"{where}{message}.", param=path or None)
+    return InvalidRequest(f"{where}{message}.", param=path or complaint.get("ctx", {}).get("param"))
 
 
 def _names_a_type(step: int | str) -> bool:

@@ -220,7 +220,10 @@ def _candidates(generation: GenerationRequest, count: int) -> list[GenerationReq
 
 
 async def _answer(model: HostedModel, generation: GenerationRequest, ticket: Ticket) -> AsyncGenerator[Delta, None]:
-    """The engine's deltas, once there is a slot; asked for no tokens, it is not troubled (`max_tokens: 0` with `echo` returns the prompt)."""
+    """The engine's deltas, once there is a slot.
+
+    Asked for no tokens, the engine is not troubled: `max_tokens: 0` with `echo` returns the prompt.
+    """
     if generation.sampling.max_tokens != 0:
         async with ticket.slot(), aclosing(model.engine.generate(generation)) as deltas:
             async for delta in deltas:

@@ -30,6 +30,8 @@ def complaint(**fields: object) -> InvalidRequest:
         ({"messages": [{"role": "user", "content": [{"type": "text"}]}]}, "messages.0.content.0"),
         ({"stop": [1]}, "stop"),
         ({"tools": [{"type": "function", "function": {"name": "a b"}}]}, "tools.0.function.name"),
+        ({"tool_choice": "required"}, "tool_choice"),
+        ({"tool_choice": {"type": "function", "function": {"name": "absent"}}}, "tool_choice"),
     ],
 )
 def test_a_complaint_names_the_clients_own_field(fields: dict[str, object], param: str) -> None:
