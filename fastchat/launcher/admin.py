@@ -128,7 +128,10 @@ def _remove_if_dead(path: Path) -> None:
 
 def is_answering(path: Path) -> bool:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        return probe.connect_ex(str(path)) == 0
+        try:
+            return probe.connect_ex(str(path)) == 0
+        except OSError:  # a path too long for a socket
+            return False
 
 
 class _Server(uvicorn.Server):

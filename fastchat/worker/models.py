@@ -28,7 +28,7 @@ class HostedModel:
     def require(self, feature: Feature, param: str) -> None:
         if feature not in self.engine.info.features:
             raise InvalidRequest(
-                f"This model, on the engine {self.engine.info.engine!r}, does not support {param}.", param=param
+                f"This model does not support {param} (engine {self.engine.info.engine!r}).", param=param
             )
 
 

@@ -17,7 +17,7 @@ from fastchat.engines.base import (
     Sampling,
     TextPrompt,
 )
-from fastchat.engines.llamacpp import LlamaEngine, load
+from fastchat.engines.llamacpp import LlamaEngine, grammars, load
 from fastchat.engines.registry import EngineOptions
 from fastchat.model import builtin
 from tests.engines import gguf_files
@@ -143,22 +143,45 @@ async def test_a_gbnf_grammar_is_obeyed(llama: LlamaEngine) -> None:
 @pytest.mark.parametrize(
     "constraint",
     [
-        GrammarConstraint("root ::= nowhere"),
-        GrammarConstraint("%llguidance {}\nstart: nowhere"),
         JsonConstraint({"type": "objec"}),
         JsonConstraint({"not": {"type": "object"}}),  # llama.cpp would silently answer without a grammar
         JsonConstraint({"type": "array", "uniqueItems": True}),
         JsonConstraint({"$ref": "#/nowhere"}),
         JsonConstraint({"type": "string", "pattern": "("}),
+        JsonConstraint({"type": "object", "properties": {"a": {"$ref": "#"}}, "required": ["a"]}),
     ],
 )
 @pytest.mark.parametrize("prompt", [ChatPrompt([user("Hi")]), TextPrompt("Hi")])
-async def test_a_constraint_that_cannot_be_enforced_is_refused(
-    llama: LlamaEngine, constraint: JsonConstraint | GrammarConstraint, prompt: ChatPrompt | TextPrompt
+async def test_a_schema_that_cannot_be_enforced_is_refused(
+    llama: LlamaEngine, constraint: JsonConstraint, prompt: ChatPrompt | TextPrompt
 ) -> None:
     with pytest.raises(InvalidRequest) as caught:
         await ask(llama, GenerationRequest(prompt, GREEDY, constraint))
     assert caught.value.param == "response_format"
+
+
+@pytest.mark.parametrize("grammar", ["root ::= nowhere", "%llguidance {}\nstart: nowhere"])
+async def test_a_grammar_that_cannot_be_read_is_refused(llama: LlamaEngine, grammar: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        await ask(llama, GenerationRequest(ChatPrompt([user("Hi")]), GREEDY, GrammarConstraint(grammar)))
+    assert caught.value.param == "grammar"
+
+
+async def test_an_answer_that_lost_its_form_is_an_error(llama: LlamaEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if llguidance had given up after a while; which schemas make it do so changes with its versions."""
+    monkeypatch.setattr(grammars, "json_answer", lambda schema: 'root ::= "{" [a-z]+')
+    monkeypatch.setattr(grammars, "probe", lambda grammar: f'root ::= "{grammars.PROBE_MARK}"')
+
+    with pytest.raises(InvalidRequest, match="too intricate") as caught:
+        await ask(llama, GenerationRequest(ChatPrompt([user("Hi")]), GREEDY, JsonConstraint()))
+    assert caught.value.param == "response_format"
+
+
+async def test_a_recursive_schema_that_can_end_is_enforced(llama: LlamaEngine) -> None:
+    tree = {"type": "object", "properties": {"a": {"$ref": "#"}}}
+    answer = await ask(llama, GenerationRequest(ChatPrompt([user("Hi")]), GREEDY, JsonConstraint(tree)))
+    assert answer.text.startswith("{")
+    assert grammars.is_json(answer.text, is_cut=answer.finish_reason == "length")
 
 
 @pytest.mark.parametrize("prompt", [ChatPrompt([user("Describe a cat as JSON.")]), TextPrompt("A cat as JSON: ")])

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fastchat.core.errors import InvalidRequest
-from fastchat.engines.llamacpp.grammars import forced_call, free_calls, json_answer, probe
+from fastchat.engines.llamacpp.grammars import forced_call, free_calls, is_json, json_answer, probe
 from tests.engines.asking import CLOCK, WEATHER
 
 
@@ -69,3 +69,20 @@ def test_only_the_tools_given_can_be_called() -> None:
 def test_one_call_or_several() -> None:
     assert "{0,7}" in free_calls([WEATHER], parallel=True)
     assert "{0,7}" not in free_calls([WEATHER], parallel=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "whole", "beginning"),
+    [
+        ('{"a": [1]}', True, True),
+        ('{"a": [1', False, True),
+        ('{"a": -', False, True),
+        ("tru", False, True),
+        ("", False, True),
+        ('"\\ud83d"', True, True),
+        ('{"a"=', False, False),
+        ("Hello", False, False),
+    ],
+)
+def test_json_and_the_beginning_of_json_are_told_from_prose(text: str, whole: bool, beginning: bool) -> None:
+    assert (is_json(text, is_cut=False), is_json(text, is_cut=True)) == (whole, beginning)

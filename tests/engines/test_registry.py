@@ -6,7 +6,7 @@ import pytest
 
 from fastchat.core.errors import SetupError
 from fastchat.engines import registry
-from fastchat.engines.registry import EngineOptions, choose_engine, engine_names, load_engine
+from fastchat.engines.registry import EngineOptions, check_options, choose_engine, engine_names, load_engine
 from fastchat.engines.scripted import ScriptedEngine
 
 
@@ -48,3 +48,16 @@ async def test_a_strangers_engine_is_loaded_like_ours(monkeypatch: pytest.Monkey
     install(monkeypatch, [EntryPoint("theirs", "fastchat.engines.scripted:load", registry.GROUP)])
     assert engine_names() == ["theirs"]
     assert isinstance(await load_engine("theirs", EngineOptions("scripted")), ScriptedEngine)
+
+
+def test_a_strangers_engine_need_not_check_anything(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, [EntryPoint("theirs", "fastchat.engines.scripted.engine:load", registry.GROUP)])
+    monkeypatch.delattr("fastchat.engines.scripted.engine.check")
+    check_options("theirs", EngineOptions("scripted", engine_args={"frob": 1}))
+
+
+def test_options_are_refused_without_loading() -> None:
+    with pytest.raises(SetupError, match="there is no 'frob'"):
+        check_options("scripted", EngineOptions("scripted", engine_args={"frob": 1}))
+    with pytest.raises(SetupError, match="threads: Input should be greater than"):
+        check_options("llamacpp", EngineOptions("model.gguf", engine_args={"threads": 0}))

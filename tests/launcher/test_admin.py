@@ -146,7 +146,16 @@ async def test_the_socket_of_a_system_that_was_killed_is_taken_over() -> None:
 async def test_a_system_that_was_killed_is_said_to_be_gone() -> None:
     with control_socket(socket_path(PORT)) as listener:
         listener.close()
+        for port in (PORT, None):
+            with pytest.raises(SetupError, match="No `fastchat up` runs"):
+                async with connect(port):
+                    pass
+
+
+async def test_a_system_that_ends_while_one_asks_is_said_to_be_gone() -> None:
+    with control_socket(socket_path(PORT)) as listener:
         async with connect(PORT) as remote:
+            listener.close()
             with pytest.raises(SetupError, match="does not answer"):
                 await remote.status()
 

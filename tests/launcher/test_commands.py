@@ -38,7 +38,11 @@ def test_config_check_says_what_would_run(tmp_path: Path, capsys: pytest.Capture
             "models:\n  - model: scripted\n  - model: gone.gguf\n",
             r"fastchat\.yaml:3: models\[1\]: There is no model at",
         ),
-        ("models:\n  - {model: scripted, replicas: 100000}\n", r"fastchat\.yaml:1: models: needs 8000\.0 GB: scripted"),
+        ("models:\n  - {model: scripted, replicas: 100000}\n", r"fastchat\.yaml:2: models\[0\]: needs 8000\.0 GB"),
+        (
+            "models:\n  - model: scripted\n  - model: scripted\n    engine_args: {frob: 1}\n",
+            r"fastchat\.yaml:3: models\[1\]: engine_args of the engine 'scripted': there is no 'frob'",
+        ),
     ],
 )
 def test_config_check_refuses_with_the_line(tmp_path: Path, text: str, complaint: str) -> None:
@@ -53,7 +57,7 @@ def test_config_schema_is_the_schema_of_the_file(capsys: pytest.CaptureFixture[s
 
 
 def test_a_plan_that_does_not_fit_starts_nothing(tmp_path: Path) -> None:
-    with pytest.raises(SetupError, match=r"fastchat\.yaml:2: models: needs 8000\.0 GB"):
+    with pytest.raises(SetupError, match=r"fastchat\.yaml:3: models\[0\]: needs 8000\.0 GB"):
         up.main(["--config", write(tmp_path, "port: 0\nmodels:\n  - {model: scripted, replicas: 100000}\n")])
 
     assert not (tmp_path / "run").exists()

@@ -6,8 +6,9 @@ import pytest
 
 from fastchat.core.errors import SetupError
 from fastchat.launcher.config import HostedModel, LocalModel
-from fastchat.launcher.memory import GB, Estimate
+from fastchat.launcher.memory import GB, Estimate, estimate
 from fastchat.launcher.plan import Machine, PlannedModel, make_plan, misfits, summary, survey
+from tests.engines.gguf_files import header
 
 ROOMY = Machine(memory_bytes=1000 * GB, gpus=2)
 
@@ -96,9 +97,40 @@ def test_a_scripted_model_takes_one_small_process() -> None:
 
 
 def test_weights_of_unknown_size_are_said_to_be_unknown(tmp_path: Path) -> None:
-    model = survey(LocalModel(model=str(tmp_path), engine="llamacpp"))
+    entry = LocalModel(model=str(tmp_path), engine="theirs")
 
-    assert "of unknown size" in str(model)
+    assert "of unknown size" in str(PlannedModel(entry, "theirs", estimate(entry, "theirs", tmp_path), 1))
+
+
+@pytest.mark.parametrize(
+    ("fields", "complaint"),
+    [
+        ({"engine_args": {"threads": False}}, "engine 'llamacpp': threads: .*Allowed: threads, "),
+        ({"context_length": 99999}, "was trained for 8192 tokens; a context of 99999 is too long for it"),
+        ({"adapters": {"pirate": "/nowhere/pirate.gguf"}}, "There is no file '/nowhere/pirate.gguf'"),
+        ({"gpus": [0], "gpu_memory_fraction": 0.5}, "gpu_memory_fraction: Extra inputs are not permitted"),
+    ],
+)
+def test_what_the_engine_would_refuse_is_refused_before_it_starts(
+    tmp_path: Path, fields: dict[str, object], complaint: str
+) -> None:
+    file = tmp_path / "model.gguf"
+    file.write_bytes(header({"general.architecture": "llama", "llama.context_length": 8192}))
+
+    with pytest.raises(SetupError, match=complaint):
+        survey(LocalModel.model_validate({"model": str(file), **fields}))
+
+
+def test_what_is_too_much_is_said_of_the_largest_model() -> None:
+    [problem] = misfits([planned("a", 1), planned("b", 3), planned("c", 2)], Machine(5 * GB))
+
+    assert problem.place == ("models", 1)
+
+
+def test_a_crowded_gpu_is_said_of_the_last_model_that_takes_it() -> None:
+    [problem] = misfits([planned("a", gpus=[0]), planned("b", gpus=[0]), planned("c")], ROOMY)
+
+    assert problem.place == ("models", 1)
 
 
 def test_the_summary_has_a_line_a_model_and_the_total() -> None:

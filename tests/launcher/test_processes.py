@@ -198,6 +198,34 @@ async def test_what_children_write_is_kept_until_it_is_too_much(watch: Watch, tm
     assert (tmp_path / "child.log.1").read_text() == "a" * 11
 
 
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        (
+            "12:00:00 INFO    a: GET /\n12:00:01 WARNING b: odd\n12:00:02 INFO    a: GET /\n",
+            ("12:00:01 WARNING b: odd",),
+        ),
+        (
+            '{"time": "1", "level": "INFO", "message": "a"}\n{"time": "2", "level": "ERROR", "message": "b"}\n',
+            ('{"time": "2", "level": "ERROR", "message": "b"}',),
+        ),
+        (
+            "12:00:00 INFO    a: GET /\nTraceback (most recent call last):\n  File …\nValueError: no\n",
+            ("Traceback (most recent call last):", "  File …", "ValueError: no"),
+        ),
+        ("12:00:00 INFO    a: first\n12:00:01 DEBUG   a: last\n", ("12:00:01 DEBUG   a: last",)),
+        ("12:00:00 INFO    a: GET /\n" * 1000 + "12:00:01 ERROR   a: no\n", ("12:00:01 ERROR   a: no",)),
+        ("", ()),
+    ],
+    ids=["warning", "json", "traceback", "only routine", "half a line", "nothing"],
+)
+def test_routine_is_no_explanation_of_a_crash(tmp_path: Path, written: str, shown: tuple[str, ...]) -> None:
+    log = tmp_path / "child.log"
+    log.write_text(written)
+
+    assert LogFile(log).last_lines() == shown
+
+
 async def test_the_last_lines_are_found_after_the_log_was_cut(watch: Watch) -> None:
     watched = watch(WAITS)
     watched.child.log.path.write_text("a long story\n" * 100)

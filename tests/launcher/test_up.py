@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.engines.gguf_files import header
 from tests.launcher.up import Up, start, up
 from tests.launcher.watched import eventually
 
@@ -96,12 +97,27 @@ async def test_a_hosted_model_is_served_beside_our_own(system: Up) -> None:
     assert await system.command("models", "remove", "far") == "far is gone.\n"
 
 
-async def test_a_model_that_cannot_start_leaves_the_others_alone(system: Up) -> None:
-    bad = ("models", "add", "scripted", "--name", "bad", "--engine-args", '{"rply": "x"}')
-    assert (await system.command(*bad)).startswith("error: bad cannot start. engine_args of the engine 'scripted': ")
+@pytest.fixture
+def hollow(tmp_path: Path) -> Path:
+    """A model file with nothing wrong in its header, and nothing after it: only loading it tells."""
+    file = tmp_path / "hollow.gguf"
+    file.write_bytes(header({"general.architecture": "llama", "llama.context_length": 8192}))
+    return file
+
+
+async def test_a_model_that_cannot_start_leaves_the_others_alone(system: Up, hollow: Path) -> None:
+    added = await system.command("models", "add", str(hollow), "--name", "bad")
+    assert added.startswith("error: bad cannot start. ")
 
     assert await system.chat("echo", "Hello") == "Hello"
     assert await system.command("models", "remove", "bad") == "bad is gone.\n"
+
+
+async def test_what_the_engine_refuses_is_not_added(system: Up) -> None:
+    output = await system.command("models", "add", "scripted", "--name", "bad", "--engine-args", '{"rply": "x"}')
+
+    assert output.startswith("error: engine_args of the engine 'scripted': there is no 'rply'. Allowed: ")
+    assert "bad" not in await system.models()
 
 
 async def test_what_does_not_fit_is_not_added(system: Up) -> None:
@@ -163,6 +179,22 @@ async def test_no_child_survives_a_killed_parent(run_dir: Path) -> None:
         await eventually(lambda: all(map(is_gone, family)))
 
 
+async def test_what_a_killed_system_leaves_behind_is_in_nobodys_way(run_dir: Path) -> None:
+    with up("scripted", "--no-web", run_dir=run_dir) as killed:
+        port, family = killed.url.rpartition(":")[2], killed.family
+        killed.process.kill()
+        await killed.ended()
+        await eventually(lambda: all(map(is_gone, family)))
+        assert {f"up-{killed.process.pid}.json", f"up-{port}.sock"} <= set(os.listdir(run_dir))
+
+        assert (await killed.command("models", "list")).startswith("error: No `fastchat up` runs here")
+        with up("scripted", "--no-web", run_dir=run_dir) as other:
+            assert [*await other.models()] == ["scripted"]  # not confused by the socket of the dead
+        with up("scripted", "--no-web", "--port", port, run_dir=run_dir) as successor:
+            assert successor.url == killed.url
+            assert await successor.chat("scripted", "Hello") == "Hello"
+
+
 def is_gone(process: psutil.Process) -> bool:
     try:
         return process.status() == psutil.STATUS_ZOMBIE  # dead; whoever adopted it has not looked yet
@@ -170,13 +202,10 @@ def is_gone(process: psutil.Process) -> bool:
         return True
 
 
-def test_a_model_that_cannot_start_ends_it_with_the_reason(run_dir: Path, tmp_path: Path) -> None:
-    file = tmp_path / "fastchat.yaml"
-    file.write_text("web: false\nmodels:\n  - {model: scripted, engine_args: {rply: x}}\n")
-
-    with start("up", "--port", "0", "--config", str(file), run_dir=run_dir) as process:
+def test_a_model_that_cannot_start_ends_it_with_the_reason(run_dir: Path, hollow: Path) -> None:
+    with start("up", "--port", "0", "--no-web", str(hollow), run_dir=run_dir) as process:
         output, _ = process.communicate()
 
     assert process.returncode == 1
-    assert "error: engine_args of the engine 'scripted': there is no 'rply'" in output
+    assert "worker-hollow.gguf-1: cannot start\n  error: " in output
     assert "error: No model could be started. The logs are in " in output

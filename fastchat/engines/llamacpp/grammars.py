@@ -73,7 +73,7 @@ def is_json(text: str, *, is_cut: bool) -> bool:
             json.loads(text)
     except (ValueError, RecursionError) as error:
         # The cut may go through a number or a word; and half a pair of surrogates is bad taste, yet JSON.
-        return is_cut and (str(error).startswith("EOF") or "surrogate" in str(error))
+        return is_cut and (str(error).startswith("EOF") or "surrogate" in str(error) or "hex escape" in str(error))
     return True
 
 
