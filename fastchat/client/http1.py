@@ -1,8 +1,8 @@
 """A small HTTP/1.1 client for the one hop that every request and every token takes.
 
 It does what this hop needs and nothing else: POST with a body, answers of known length, in chunks or up to the end of
-the connection, kept connections, TLS. aiohttp, which everything else here uses, takes four times the CPU for it
-(`benchmarks/RESULTS.md`). The parsing is httptools', that is llhttp's.
+the connection, kept connections, TLS. aiohttp, which everything else here uses, takes several times the CPU for it
+(`benchmarks/http_client.py`). The parsing is httptools', that is llhttp's.
 """
 
 import asyncio

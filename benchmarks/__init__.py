@@ -1,0 +1,1 @@
+"""What we measure ourselves against, one script a question. `python -m benchmarks --help` tells how to run them."""

@@ -1,0 +1,1 @@
+"""Those we measure ourselves against, each installed in a virtual environment of its own."""
