@@ -38,7 +38,9 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure what the issue tracker asks.")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description="Measure FastChat against its aims and its peers."
+    )
     parser.add_argument("names", nargs="*", choices=(*NAMES, []), metavar="NAME", help=f"of {', '.join(NAMES)}; all")
     parser.add_argument("--quick", action="store_true", help="only see that everything runs, in a minute")
     parser.add_argument("--folder", type=Path, help="where results go (default: here; .cache/benchmarks for --quick)")

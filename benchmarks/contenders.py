@@ -20,6 +20,7 @@ class Contender:
     name: str
     url: str
     servers: tuple[Server, ...]  # their CPU time is its cost
+    starts_per_s: float = 400  # streams it can begin while others run
 
     @property
     def pids(self) -> list[int]:
@@ -54,7 +55,7 @@ def _old_fastchat(servers: Servers) -> Contender:
     servers.start("old-worker", stub, ready="/")
     api = [*serve, "fastchat.serve.openai_api_server", *address, "--controller-address", controller.url]
     server = servers.start("old-api", api, ready="/v1/models", cwd=folder)
-    return Contender(OLD_FASTCHAT, server.url, (server, controller))
+    return Contender(OLD_FASTCHAT, server.url, (server, controller), starts_per_s=50)
 
 
 def _litellm(servers: Servers, worker: Server) -> Contender:
@@ -68,7 +69,7 @@ def _litellm(servers: Servers, worker: Server) -> Contender:
         "LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true",  # nobody here checks keys: it is on loopback
     }
     server = servers.start("litellm", command, ready="/health/liveliness", env=env, cwd=servers.folder)
-    return Contender(LITELLM_PROXY, server.url, (server,))
+    return Contender(LITELLM_PROXY, server.url, (server,), starts_per_s=30)
 
 
 def body(*, tokens: int = 16, token_ms: float = 0.0, stream: bool = False) -> dict[str, Any]:

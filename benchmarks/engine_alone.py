@@ -85,7 +85,7 @@ async def _call(engine: Engine, job: Job, caller: int) -> int:
     for number in range(job.requests_each):
         question = job.questions[(caller + number) % len(job.questions)]
         prompt = ChatPrompt([{"role": "user", "content": question}])
-        sampling = Sampling(max_tokens=job.tokens, temperature=0, ignore_eos=True)
+        sampling = Sampling(max_tokens=job.tokens, temperature=1, ignore_eos=True)
         async for delta in engine.generate(GenerationRequest(prompt, sampling)):
             tokens += delta.usage.completion_tokens if delta.usage else 0
     return tokens

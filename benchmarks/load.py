@@ -39,8 +39,9 @@ class Plan:
     connections: int
     requests_each: int | None = None  # None: until `window_s` is over
     window_s: float = 1.0
-    warmup_s: float = 0.3  # connections begin spread over it
+    ramp_s: float = 0.2  # connections begin spread over it
     begin_within_s: float = 20.0  # how much longer the window waits until every connection has got a token
+    settle_s: float = 0.2  # and then until it opens
     token_ms: float | None = None  # the pace of the streams, to tell how late a token comes
     pids: Mapping[str, Sequence[int]] = field(default_factory=dict)  # whose CPU time is wanted
 
@@ -253,7 +254,7 @@ async def _connect(plan: Plan, tally: Tally) -> AsyncIterator[Connection]:
         _, connection = await asyncio.get_running_loop().create_connection(make, url.hostname or "", url.port or 80)
         yield connection
         if plan.requests_each is None:
-            await asyncio.sleep(0.6 * plan.warmup_s / plan.connections)
+            await asyncio.sleep(plan.ramp_s / plan.connections)
 
 
 async def _warm_up(plan: Plan, connections: Sequence[Connection]) -> None:
@@ -261,7 +262,7 @@ async def _warm_up(plan: Plan, connections: Sequence[Connection]) -> None:
     _, pending = await asyncio.wait(begun, timeout=plan.begin_within_s)
     for task in pending:
         task.cancel()
-    await asyncio.sleep(0.4 * plan.warmup_s)
+    await asyncio.sleep(plan.settle_s)
 
 
 def _clocks(plan: Plan) -> dict[str, float]:

@@ -28,7 +28,7 @@ def measure(*, is_quick: bool) -> Table:
     for case in _cases()[: 1 if is_quick else None]:
         with Servers() as servers:
             system = bring_up(servers, [case.worker])
-            rows += asyncio.run(_rows(case, system.gateway.url, prompts=2 if is_quick else 8))
+            rows += asyncio.run(_rows(case, system.gateway.url, prompts=2 if is_quick else 5))
     return Table(
         title="Time to the first token",
         note="One caller, through the gateway. The prompts differ only at their end, or from the beginning.",

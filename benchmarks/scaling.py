@@ -12,7 +12,7 @@ SLOTS, TOKEN_MS, TOKENS = 8, 20.0, 50  # 400 tokens a second at most from each w
 
 def measure(*, is_quick: bool) -> tuple[Table, Aim]:
     counts = (1, 2) if is_quick else (1, 2, 4, 8)
-    rounds, window_s = (1, 1.0) if is_quick else (2, 4.0)
+    rounds, window_s = (1, 1.0) if is_quick else (2, 3.0)
     with Servers() as servers:
         system = bring_up(servers, [_worker(number, counts) for number in range(max(counts))])
         pids = {"all": system.pids}
@@ -20,7 +20,9 @@ def measure(*, is_quick: bool) -> tuple[Table, Aim]:
         def run(count: int) -> Outcome:
             # Exactly as many as there are slots: one request sent to the wrong worker leaves a slot empty.
             callers = count * SLOTS
-            return run_load(Plan(system.chat_url, _bodies(count), callers, window_s=window_s, warmup_s=2.5, pids=pids))
+            return run_load(
+                Plan(system.chat_url, _bodies(count), callers, window_s=window_s, ramp_s=1, settle_s=1, pids=pids)
+            )
 
         measured = dict(interleaved(counts, rounds, run))
     return _table(measured), _aim(measured)

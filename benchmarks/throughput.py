@@ -22,7 +22,7 @@ class Extent:
     rounds: int
 
 
-FULL = Extent({1: (2, 128), 8: (1, 128), 32: (1, 48), 128: (1, 16)}, rounds=2)
+FULL = Extent({1: (2, 128), 8: (1, 64), 32: (1, 24), 128: (1, 8)}, rounds=3)
 QUICK = Extent({1: (1, 8), 8: (1, 8)}, rounds=1)
 
 LevelsT: TypeAlias = Mapping[int, Mapping[str, Sequence[Result]]]
@@ -60,7 +60,7 @@ class _Served:
 def _body(question: str, tokens: int) -> dict[str, object]:
     asked: dict[str, object] = {"model": "model", "messages": [{"role": "user", "content": question}]}
     streamed = {"stream": True, "stream_options": {"include_usage": True}}
-    return {**asked, **streamed, "max_tokens": tokens, "temperature": 0, "ignore_eos": True}
+    return {**asked, **streamed, "max_tokens": tokens, "temperature": 1, "ignore_eos": True}
 
 
 def _level(engine: EngineAlone, served: _Served, callers: int, extent: Extent) -> Mapping[str, Sequence[Result]]:

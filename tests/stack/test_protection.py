@@ -108,6 +108,7 @@ async def test_a_request_target_that_is_no_path_leads_nowhere(new_system: Callab
     writer.write(b"GET *@127.0.0.1:%d/workers HTTP/1.1\r\nhost: x\r\n\r\n" % system.controller.port)
     assert b" 400 " in await reader.readline()
     writer.close()
+    await writer.wait_closed()
 
 
 @pytest.mark.parametrize("command", ["controller", "worker"])

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 import openai
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, async_playwright
+from playwright.async_api import Browser, BrowserContext, async_playwright, expect
 
 from tests.web.fake_api import FakeApi, fake_api
 from tests.web.pages import OpenPage, open_in
@@ -76,6 +76,8 @@ async def desktop(browser: Browser) -> AsyncIterator[BrowserContext]:
 async def page(desktop: BrowserContext, web: Server, site: FakeApi) -> AsyncIterator[OpenPage]:
     """A tab with the page open. Afterwards: it called nobody else and complained of nothing."""
     page = await open_in(desktop, web.url)
+    # The page process may still show what the last test's API served.
+    await expect(page.model).to_have_value(site.models[0])
     yield page
     await page.page.close()
     page.assert_clean()
