@@ -133,9 +133,10 @@ def _affinity(fields: Mapping[str, object]) -> bytes | None:
     beginning = fields.get("prompt_cache_key") or fields.get("messages") or fields.get("prompt")
     if beginning is None:
         return None
-    if isinstance(beginning, list):
-        beginning = _opening(beginning[:_AFFINITY_CHARACTERS])
-    return blake2b(str(beginning)[:_AFFINITY_CHARACTERS].encode("utf-8", "replace"), digest_size=8).digest()
+    items = _opening(beginning[:_AFFINITY_CHARACTERS]) if isinstance(beginning, list) else [beginning]
+    # Each is cut by itself: a long system prompt must not hide which conversation it opens.
+    opening = "\n".join(str(item)[:_AFFINITY_CHARACTERS] for item in items)
+    return blake2b(opening.encode("utf-8", "replace"), digest_size=8).digest()
 
 
 def _opening(messages: list[object]) -> list[object]:
