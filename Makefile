@@ -38,11 +38,11 @@ $(VENV)/bin/python:
 	$(PIP) --upgrade "pip>=25.1"
 
 $(VENV)/installed-serving: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(PIP) --constraint constraints.txt --editable ".[model_worker,webui]"
+	$(PIP) --constraint constraints.txt --editable ".[llamacpp,webui]"
 	touch $@
 
 $(VENV)/installed-tests: $(VENV)/installed-serving
-	$(PIP) --constraint constraints.txt --group test --group check
+	$(PIP) --constraint constraints.txt --editable ".[all]" --group test --group check
 	touch $@
 
 clean:

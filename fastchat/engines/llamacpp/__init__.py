@@ -3,4 +3,6 @@
 from fastchat.engines.llamacpp.engine import LlamaEngine, load
 from fastchat.engines.llamacpp.settings import check
 
-__all__ = ["LlamaEngine", "check", "load"]
+SUPPORTS = frozenset({"device", "chat_template", "adapters"})
+
+__all__ = ["SUPPORTS", "LlamaEngine", "check", "load"]

@@ -2,4 +2,6 @@
 
 from fastchat.engines.scripted.engine import ScriptedEngine, check, load
 
-__all__ = ["ScriptedEngine", "check", "load"]
+SUPPORTS = frozenset({"device", "adapters"})  # accepted, so that commands can be tried with it
+
+__all__ = ["SUPPORTS", "ScriptedEngine", "check", "load"]

@@ -1,0 +1,1 @@
+"""`transformers` as an engine: every architecture it knows, on every device it knows."""

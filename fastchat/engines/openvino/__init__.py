@@ -1,0 +1,1 @@
+"""OpenVINO GenAI as an engine: continuous batching on x86 CPUs."""

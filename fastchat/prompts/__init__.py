@@ -1,0 +1,1 @@
+"""Prompt formats: how a conversation becomes the text a model was tuned on."""
