@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from pydantic_settings import SettingsConfigDict
 
+from fastchat.client.images import ImageLimits, ImageLoader
 from fastchat.client.registration import own_address
 from fastchat.core.errors import SetupError
 from fastchat.core.serving import LOOPBACK_HOSTS, Listener, ServerSettings, check_exposure, run
@@ -54,6 +55,8 @@ class WorkerSettings(ModelSettings, ServerSettings):
         "(default: OpenAI's; for the built-in model what its authors recommend)",
     )
     drain_s: float = setting(30.0, "seconds that running answers get to finish after SIGTERM")
+    max_image_mb: float = setting(20.0, "largest image in a message", metavar="MB")
+    private_images: bool = setting(False, "fetch images from private addresses too")
     max_body_mb: float = setting(32.0, "largest request body", metavar="MB")
 
     without_effect: ClassVar[Mapping[str, str]] = {
@@ -86,6 +89,9 @@ async def _serve(settings: WorkerSettings) -> None:
             listener,
             address=(settings.worker_address or _address(listener, settings)).rstrip("/"),
             api_key=settings.api_key or (settings.token if is_exposed else None),
+            images=ImageLoader(
+                ImageLimits(max_bytes=round(settings.max_image_mb * 2**20), allow_private=settings.private_images)
+            ),
         )
         await worker.run(
             controller_url=None if settings.no_register else settings.controller_address or None,

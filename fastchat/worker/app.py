@@ -14,10 +14,12 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fastchat.access.keys import KeyGuard, KeyRing
+from fastchat.client.images import ImageLoader, image_addresses
 from fastchat.core.errors import FastChatError, InvalidRequest
 from fastchat.core.http import Edge, EventStream, Raw, read_body, while_connected
-from fastchat.engines.base import ChatPrompt, Delta, GenerationRequest, Usage
+from fastchat.engines.base import ChatPrompt, Delta, GenerationRequest, Message, Usage
 from fastchat.protocol.openai import (
+    ChatMessage,
     ChatRequest,
     CompletionRequest,
     DetokenizeRequest,
@@ -50,8 +52,11 @@ PROTECTED = ("/v1", "/tokenize", "/detokenize")
 
 
 class WorkerApp:
-    def __init__(self, models: HostedModels, ring: KeyRing, *, body_limit: int) -> None:
+    def __init__(
+        self, models: HostedModels, ring: KeyRing, *, body_limit: int, images: ImageLoader | None = None
+    ) -> None:
         self._models = models
+        self._images = images or ImageLoader()
         self._ring = ring
         self._body_limit = body_limit
         self._metrics = WorkerMetrics(models)
@@ -74,7 +79,8 @@ class WorkerApp:
     async def chat(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = await self._read(ChatRequest, scope, receive)
         model = self._models.find(request.model)
-        generation = chat_generation(request, model)
+        messages = await self._messages(request.messages, model)
+        generation = chat_generation(request, messages, model)
         await self._generate(
             (scope, receive, send),
             request,
@@ -163,7 +169,7 @@ class WorkerApp:
         request = await self._read(TokenizeRequest, scope, receive)
         model = self._models.find(request.model)
         if request.messages:
-            text = await model.engine.render(ChatPrompt(chat_messages(request.messages)))
+            text = await model.engine.render(ChatPrompt(await self._messages(request.messages, model)))
             tokens = await model.engine.tokenize(text, add_special=False)
         else:
             tokens = await model.engine.tokenize(request.prompt or "", add_special=request.add_special_tokens)
@@ -174,6 +180,14 @@ class WorkerApp:
         request = await self._read(DetokenizeRequest, scope, receive)
         text = await self._models.find(request.model).engine.detokenize(request.tokens)
         await JSONResponse({"prompt": text})(scope, receive, send)
+
+    async def _messages(self, messages: Sequence[ChatMessage], model: HostedModel) -> list[Message]:
+        """As the engine gets them, images fetched."""
+        cleaned = chat_messages(messages)
+        if not any(map(image_addresses, cleaned)):
+            return cleaned
+        model.require("vision", "images")
+        return await self._images.inline(cleaned)
 
     async def list_models(self, _: Request) -> Response:
         return JSONResponse(model_list([self._card(name) for name in self._models.named]))

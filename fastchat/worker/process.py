@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import aiohttp
 
 from fastchat.access.keys import KeyRing
+from fastchat.client.images import ImageLoader
 from fastchat.client.registration import Registration
 from fastchat.core.errors import FastChatError
 from fastchat.core.serving import Listener, serve
@@ -24,8 +25,16 @@ HEALTH_EVERY_S = 2.0
 class WorkerProcess:
     """Loaded engines on an address. `api_key`, if there is one, is what callers must show."""
 
-    def __init__(self, models: HostedModels, listener: Listener, address: str, api_key: str | None) -> None:
+    def __init__(
+        self,
+        models: HostedModels,
+        listener: Listener,
+        address: str,
+        api_key: str | None,
+        images: ImageLoader | None = None,
+    ) -> None:
         self._models = models
+        self._images = images
         self._listener = listener
         self._address = address
         self._api_key = api_key
@@ -37,7 +46,8 @@ class WorkerProcess:
         Raises:
             FastChatError: an engine can no longer answer; whoever supervises this process should start another.
         """
-        app = WorkerApp(self._models, KeyRing.load([self._api_key] if self._api_key else []), body_limit=body_limit)
+        ring = KeyRing.load([self._api_key] if self._api_key else [])
+        app = WorkerApp(self._models, ring, body_limit=body_limit, images=self._images)
         async with aiohttp.ClientSession() as session, asyncio.TaskGroup() as background:
             registration = None
             if controller_url:

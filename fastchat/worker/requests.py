@@ -26,12 +26,13 @@ from fastchat.worker.models import HostedModel, SamplingDefaults
 COMPLETION_MAX_TOKENS = 16  # OpenAI's default for text completions; chat has none
 
 
-def chat_generation(request: ChatRequest, model: HostedModel) -> GenerationRequest:
+def chat_generation(request: ChatRequest, messages: Sequence[Message], model: HostedModel) -> GenerationRequest:
+    """`messages` are those of the request, made plain by `chat_messages`."""
     tools, choice = _offered_tools(request)
     if tools and choice != "none":
         model.require("tools", "tools")
     prompt = ChatPrompt(
-        messages=chat_messages(request.messages),
+        messages=messages,
         tools=tools,
         tool_choice=choice,
         parallel_tool_calls=request.parallel_tool_calls is not False,

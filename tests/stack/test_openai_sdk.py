@@ -10,7 +10,7 @@ import sys
 import aiohttp
 import openai
 import pytest
-from openai.types.chat import ChatCompletionMessageParam
+from openai.types.chat import ChatCompletionContentPartImageParam, ChatCompletionMessageParam
 
 from tests.stack.conftest import client_of
 from tests.stack.system import System
@@ -267,3 +267,22 @@ async def test_two_hundred_streams_at_once_are_kept_apart(shared_system: System)
             return "".join([chunk.choices[0].delta.content or "" async for chunk in stream]) == text
 
         assert all(await asyncio.gather(*(ask(number) for number in range(200))))
+
+
+async def test_images_reach_the_engine_as_bytes(client: openai.AsyncOpenAI) -> None:
+    png = b"\x89PNG\r\n\x1a\n" + bytes(59)
+    url = f"data:image/png;base64,{base64.b64encode(png).decode()}"
+    part: ChatCompletionContentPartImageParam = {"type": "image_url", "image_url": {"url": url}}
+    answer = await client.chat.completions.create(
+        model="echo", messages=[{"role": "user", "content": [{"type": "text", "text": "see "}, part, part]}]
+    )
+    assert answer.choices[0].message.content == "see [image/png, 67 bytes][image/png, 67 bytes]"
+
+
+async def test_images_of_this_machine_are_not_fetched(client: openai.AsyncOpenAI, shared_system: System) -> None:
+    part: ChatCompletionContentPartImageParam = {
+        "type": "image_url",
+        "image_url": {"url": f"{shared_system.url}/health"},
+    }
+    with pytest.raises(openai.BadRequestError, match="not public"):
+        await client.chat.completions.create(model="echo", messages=[{"role": "user", "content": [part]}])

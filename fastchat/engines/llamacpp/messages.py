@@ -36,5 +36,5 @@ def _content(content: str | Sequence[Mapping[str, Any]] | None) -> Any:
         url = image.get("url") if isinstance(image, Mapping) else image
         if url is not None and not str(url).startswith("data:"):
             # llama.cpp would fetch any other address itself, from inside the network this machine stands in.
-            raise InvalidRequest("Images have to come as data: URLs.", param="messages")
+            raise InvalidRequest("Images reach an engine as data: URLs.", param="messages")
     return list(content)

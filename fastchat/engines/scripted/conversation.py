@@ -68,9 +68,17 @@ def _continued(prompt: ChatPrompt) -> str | None:
 
 def _content(message: Message) -> str:
     content = message.get("content") or ""
-    text = content if isinstance(content, str) else "".join(part.get("text") or "" for part in content)
+    text = content if isinstance(content, str) else "".join(map(_part, content))
     calls = message.get("tool_calls")
     return text + _compact(calls) if calls else text
+
+
+def _part(part: Mapping[str, Any]) -> str:
+    """Text as it is; of an image its kind and size."""
+    if part.get("type") != "image_url":
+        return str(part.get("text") or "")
+    head, _, data = str(part["image_url"]["url"]).partition(";base64,")
+    return f"[{head.removeprefix('data:')}, {len(data) * 3 // 4 - data[-2:].count('=')} bytes]"
 
 
 def _plain(prompt: TextPrompt) -> str:

@@ -51,7 +51,9 @@ class ScriptedEngine:
             engine="scripted",
             context_length=options.context_length or DEFAULT_CONTEXT,
             slots=options.slots or DEFAULT_SLOTS,
-            features=frozenset(("chat", "completions", "embeddings", "logprobs", "json_schema", "tools", "infill")),
+            features=frozenset(
+                ("chat", "completions", "embeddings", "logprobs", "json_schema", "tools", "infill", "vision")
+            ),
             adapters=tuple(options.adapters),
             embedding_size=args.embedding_size,
         )
