@@ -6,6 +6,9 @@ import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import gguf
+import numpy as np
+
 Value = str | int | float
 _ALIGNMENT = 32
 
@@ -24,6 +27,41 @@ def write_lora(path: Path, *, tensor: str, inputs: int, outputs: int) -> Path:
         f"{tensor}.lora_b": ((1, outputs), [numbers.gauss(0, 1) for _ in range(outputs)]),
     }
     path.write_bytes(_file(metadata, tensors))
+    return path
+
+
+def write_projector(path: Path, *, outputs: int) -> Path:
+    """A tiny image encoder of LLaVA's kind with random weights: one layer, pictures of 28 by 28 pixels, 4 tokens each.
+
+    `outputs` is the width of the language model it is made for.
+    """
+    numbers = np.random.default_rng(1)
+    width, hidden, image, patch = 32, 64, 28, 14
+    sizes = {"image_size": image, "patch_size": patch, "embedding_length": width, "feed_forward_length": hidden}
+    sizes |= {"projection_dim": outputs, "block_count": 1, "attention.head_count": 2}
+    biased = dict.fromkeys(("attn_q", "attn_k", "attn_v", "attn_out"), (width, width))
+    biased |= {"ffn_up": (hidden, width), "ffn_down": (width, hidden), "ln1": (width,), "ln2": (width,)}
+    shapes = {"v.patch_embd.weight": (width, 3, patch, patch), "v.class_embd": (width,)}
+    shapes["v.position_embd.weight"] = ((image // patch) ** 2 + 1, width)
+    linear = {f"v.blk.0.{name}": shape for name, shape in biased.items()} | {"v.pre_ln": (width,)}
+    linear |= {"mm.0": (outputs, width), "mm.2": (outputs, outputs)}
+    for name, shape in linear.items():
+        shapes |= {f"{name}.weight": shape, f"{name}.bias": shape[:1]}
+    writer = gguf.GGUFWriter(path, "clip")
+    writer.add_type("mmproj")
+    writer.add_bool("clip.has_vision_encoder", True)
+    writer.add_string("clip.projector_type", "mlp")
+    for name, size in sizes.items():
+        writer.add_uint32(f"clip.vision.{name}", size)
+    writer.add_float32("clip.vision.attention.layer_norm_epsilon", 1e-5)
+    for name in ("image_mean", "image_std"):
+        writer.add_array(f"clip.vision.{name}", [0.5, 0.5, 0.5])
+    for name, shape in shapes.items():
+        writer.add_tensor(name, numbers.normal(0, 0.3, shape).astype(np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
     return path
 
 
