@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from fastchat.core.errors import ContextLengthExceeded, InvalidRequest, WorkerFailed
+from fastchat.core.errors import ContextLengthExceeded, InvalidRequest, SetupError, WorkerFailed
 from fastchat.engines.base import (
     ChatPrompt,
     GenerationRequest,
@@ -17,7 +17,7 @@ from fastchat.engines.base import (
     Sampling,
     TextPrompt,
 )
-from fastchat.engines.llamacpp import LlamaEngine, grammars, load
+from fastchat.engines.llamacpp import LlamaEngine, check, grammars, load
 from fastchat.engines.registry import EngineOptions
 from fastchat.model import builtin
 from tests.engines import gguf_files
@@ -263,3 +263,21 @@ async def test_closing_ends_what_runs_and_is_final() -> None:
         await ask(engine, chat("Hello?"))
     assert not await engine.is_healthy()
     await engine.close()
+
+
+async def test_a_draft_model_changes_the_speed_and_not_the_answer(llama: LlamaEngine) -> None:
+    model = str(builtin.ensure())
+    engine = await load(EngineOptions(model, context_length=256, slots=1, draft_model=model))
+    request = text_request("The capital of France is")
+    try:
+        assert (await ask(engine, request)).text == (await ask(llama, request)).text
+        reply = await engine._running().post("/completion", {"prompt": "Once", "n_predict": 12, "temperature": 0})
+    finally:
+        await engine.close()
+    # It proposes to itself, so nearly everything is accepted.
+    assert reply["timings"]["draft_n_accepted"] > reply["timings"]["draft_n"] / 2 > 0
+
+
+async def test_a_draft_model_that_is_not_there_is_refused() -> None:
+    with pytest.raises(SetupError, match="There is no file"):
+        check(EngineOptions(str(builtin.ensure()), draft_model="/nowhere/draft.gguf"))

@@ -3,6 +3,6 @@
 from fastchat.engines.llamacpp.engine import LlamaEngine, load
 from fastchat.engines.llamacpp.settings import check
 
-SUPPORTS = frozenset({"device", "chat_template", "adapters"})
+SUPPORTS = frozenset({"device", "chat_template", "adapters", "draft_model"})
 
 __all__ = ["SUPPORTS", "LlamaEngine", "check", "load"]

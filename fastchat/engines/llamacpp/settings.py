@@ -28,6 +28,7 @@ class LlamaArgs(BaseModel):
     gpu_layers: int = Field(-1, ge=-1, description="Layers on the GPU; -1: as many as fit.")
     cache_type: Literal["f16", "q8_0"] = Field("f16", description="Number format of the KV cache.")
     spare_cache_mib: int = Field(256, ge=0, description="Memory for prompts that lost their slot to another request.")
+    draft_tokens: int = Field(3, ge=1, le=64, description="Tokens a draft model proposes at a time.")
     mmproj: str | None = Field(None, description="Projector file of a vision model.")
     pooling: Literal["mean", "last", "cls", "model"] = Field(
         "mean", description="How the embedding of a text is made from those of its tokens; `model`: as its file says."
@@ -59,7 +60,7 @@ def check(options: EngineOptions) -> None:
     """
     args = parse_args(options.engine_args)
     _context_length(options, inspect(options.model_path))
-    for path in (args.mmproj, *options.adapters.values()):
+    for path in (args.mmproj, options.draft_model, *options.adapters.values()):
         if path is not None:
             _existing(path)
 
@@ -115,7 +116,20 @@ def generation_parameters(library: Any, options: EngineOptions, args: LlamaArgs,
         library.CommonAdapterLoraInfo(_existing(path), 1.0) for path in options.adapters.values()
     ]
     parameters.lora_init_without_apply = True
+    if options.draft_model is not None:
+        _speculate(library, parameters, _existing(options.draft_model), args)
     return parameters
+
+
+def _speculate(library: Any, parameters: Any, draft_model: str, args: LlamaArgs) -> None:
+    """Let a small model propose tokens that the large one checks together (https://arxiv.org/abs/2211.17192)."""
+    parameters.speculative.types = [library.common_speculative_type.COMMON_SPECULATIVE_TYPE_DRAFT_SIMPLE]
+    draft = parameters.speculative.draft
+    draft.mparams.path = draft_model
+    draft.n_max = args.draft_tokens
+    draft.n_gpu_layers = parameters.n_gpu_layers
+    for threads, own in ((draft.cpuparams, parameters.cpuparams), (draft.cpuparams_batch, parameters.cpuparams_batch)):
+        threads.poll, threads.n_threads = own.poll, own.n_threads
 
 
 def _context_length(options: EngineOptions, model: ModelFile) -> int:
