@@ -1,18 +1,18 @@
 """`fastchat message`, as before `python3 -m fastchat.serve.test_message`: does this model answer?"""
 
 import asyncio
-import json
 from collections.abc import Sequence
 
 import aiohttp
 from pydantic_settings import SettingsConfigDict
 
+from fastchat.client.chat import ChatClient, ChatParameters
 from fastchat.client.discovery import Discovery
 from fastchat.client.endpoints import Endpoint
 from fastchat.client.fleet import Fleet
 from fastchat.client.http1 import Http1Client
-from fastchat.client.pipe import Call, Pipe
-from fastchat.core.errors import FastChatError, NoWorker, SetupError
+from fastchat.client.pipe import Pipe
+from fastchat.core.errors import FastChatError, SetupError
 from fastchat.core.serving import run
 from fastchat.core.settings import Settings, setting
 from fastchat.protocol.control import TOKEN_ENV, ServedModel
@@ -55,7 +55,7 @@ async def _ask(settings: MessageSettings) -> None:
             slot = fleet.pick(settings.model_name)
             print(f"worker_addr: {slot.endpoint.url}")
             print(f"user: {settings.message}")
-            await _print_answer(settings, Pipe(fleet, Http1Client(connect_s=5, idle_s=600)))
+            await _print_answer(settings, ChatClient(fleet, Pipe(fleet, Http1Client(connect_s=5, idle_s=600))))
         except FastChatError as error:
             raise SetupError(error.message) from None
 
@@ -72,19 +72,10 @@ async def _learn(fleet: Fleet, discovery: Discovery) -> None:
         ) from None
 
 
-async def _print_answer(settings: MessageSettings, pipe: Pipe) -> None:
-    fields = {
-        "model": settings.model_name,
-        "messages": [{"role": "user", "content": settings.message}],
-        "temperature": settings.temperature,
-        "max_tokens": settings.max_new_tokens,
-    }
-    call = Call("/v1/chat/completions", settings.model_name, json.dumps(fields).encode(), fields, _JSON)
-    async with pipe.send(call) as answer:
-        reply = json.loads(answer.body)
-        if answer.status != 200:
-            raise NoWorker(reply.get("error", {}).get("message", f"status {answer.status}"))
-        print(f"assistant: {reply['choices'][0]['message']['content']}")
-
-
-_JSON = {"content-type": "application/json"}
+async def _print_answer(settings: MessageSettings, client: ChatClient) -> None:
+    messages = [{"role": "user", "content": settings.message}]
+    parameters = ChatParameters(temperature=settings.temperature, max_tokens=settings.max_new_tokens)
+    print("assistant: ", end="")
+    async for delta in client.stream(settings.model_name, messages, parameters):
+        print(delta.text, end="", flush=True)
+    print()

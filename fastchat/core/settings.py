@@ -25,9 +25,19 @@ from fastchat.core.errors import SetupError
 log = logging.getLogger(__name__)
 
 
-def setting(default: Any, help: str, *flags: str, env: str | None = None, metavar: str | None = None) -> Any:
-    """A field that is also a flag. `flags` are further spellings, `env` a variable outside the class's prefix."""
-    extra = {"flags": list(flags), "metavar": metavar}
+def setting(
+    default: Any,
+    help: str,
+    *flags: str,
+    env: str | None = None,
+    metavar: str | None = None,
+    positional: bool = False,
+) -> Any:
+    """A field that is also a flag. `flags` are further spellings, `env` a variable outside the class's prefix.
+
+    One that is `positional` is given without a flag's name, and may be left out.
+    """
+    extra = {"flags": list(flags), "metavar": metavar, "positional": positional}
     if env is not None:
         return Field(default, description=help, validation_alias=env, json_schema_extra=cast(Any, extra))
     return Field(default, description=help, json_schema_extra=cast(Any, extra))
@@ -63,9 +73,26 @@ class Settings(BaseSettings):
         Raises:
             SetupError: a value is wrong, or a flag was withdrawn.
         """
-        given = vars(cls.parser(prog, description).parse_args(argv))
+        return cls._from_flags(cls.parser(prog, description).parse_args(argv))
+
+    @classmethod
+    def from_known_argv(cls, argv: Sequence[str] | None, *, prog: str, description: str) -> tuple[Self, list[str]]:
+        """The same, and beside it the arguments that are none of ours, in their order.
+
+        Flags are written out: somebody else's must not be taken for the beginning of one of ours.
+
+        Raises:
+            SetupError: a value is wrong, or a flag was withdrawn.
+        """
+        parser = cls.parser(prog, description)
+        parser.allow_abbrev = False
+        known, others = parser.parse_known_args(argv)
+        return cls._from_flags(known), others
+
+    @classmethod
+    def _from_flags(cls, flags: argparse.Namespace) -> Self:
         try:
-            return cls(**given)
+            return cls(**vars(flags))
         except ValidationError as error:
             raise SetupError(_explain(error, cls)) from None
         except SettingsError as error:
@@ -122,6 +149,9 @@ def _add_flag(parser: argparse.ArgumentParser, name: str, field: FieldInfo) -> N
         options |= {"type": _json_object, "metavar": extra.get("metavar") or "JSON"}
     else:
         options |= {"metavar": extra.get("metavar") or name.rpartition("_")[2].upper()}
+    if extra.get("positional"):
+        parser.add_argument(options.pop("dest"), nargs="?", **options)
+        return
     parser.add_argument(f"--{name.replace('_', '-')}", *extra.get("flags", ()), **options)
 
 

@@ -1,1 +1,1 @@
-"""A chat in the terminal."""
+"""A chat in the terminal: a conversation, its commands, three styles of input and output, and whoever answers."""

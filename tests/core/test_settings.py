@@ -14,6 +14,7 @@ class ExampleSettings(Settings):
 
     port: int = setting(21001, "where to listen")
     controller_address: str = setting("http://c", "the controller", "--controller")
+    target: str | None = setting(None, "what to work on", positional=True)
     names: Items = setting((), "names")
     path: list[str] = setting([], "paths")
     options: dict[str, int] = setting({}, "options")
@@ -76,3 +77,10 @@ def test_a_flag_without_effect_is_accepted_with_a_word(caplog: pytest.LogCapture
     with caplog.at_level(logging.WARNING):
         assert parse("--stream-interval", "2", "--port", "3").port == 3
     assert "every token is streamed" in caplog.text
+
+
+def test_what_is_positional_needs_no_flag_and_may_be_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert parse("x", "--port", "1").target == "x"
+    assert parse("--port", "1").target is None
+    monkeypatch.setenv("EXAMPLE_TARGET", "y")
+    assert parse().target == "y"
