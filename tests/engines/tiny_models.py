@@ -1,0 +1,172 @@
+"""Models of real architectures with random weights, small enough to be made in a test.
+
+Their tokenizer spells every text: bytes, a few words and the marks of a chat.
+"""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+
+MARKS = ("<pad>", "<eos>", "<start>", "<turn>")
+PAD, EOS, START, TURN = range(len(MARKS))
+# "Ġ" is how the byte of a blank is written.
+MERGES = (("t", "h"), ("th", "e"), ("i", "n"), ("Ġ", "w"), ("o", "r"), ("Ġw", "or"), ("Ġ", "the"), ("e", "r"))
+CHAT_TEMPLATE = """\
+{%- if tools %}<turn>tools {{ tools | tojson }}{% endif %}
+{%- for message in messages %}<turn>{{ message.role }} {{ message.content or "" }}
+{%- for call in message.tool_calls or [] %}
+<tool_call>{{ call.function | tojson }}</tool_call>
+{%- endfor %}
+{%- if message.role == "assistant" %}<eos>{% endif %}
+{%- endfor %}
+{%- if add_generation_prompt %}<turn>assistant {% endif %}"""
+
+
+def tokenizer() -> transformers.PreTrainedTokenizerFast:
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    words = [*MARKS, *letters, *(left + right for left, right in MERGES)]
+    bytes_of = Tokenizer(models.BPE(vocab={word: number for number, word in enumerate(words)}, merges=list(MERGES)))
+    bytes_of.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    bytes_of.decoder = decoders.ByteLevel()
+    return transformers.PreTrainedTokenizerFast(
+        tokenizer_object=bytes_of,
+        pad_token="<pad>",
+        eos_token="<eos>",
+        additional_special_tokens=["<start>", "<turn>"],
+        chat_template=CHAT_TEMPLATE,
+        model_max_length=512,
+        clean_up_tokenization_spaces=False,
+    )
+
+
+def llama(folder: Path, *, seed: int = 0, shard_size: str = "5GB", **fields: Any) -> Path:
+    config = transformers.LlamaConfig(
+        **{
+            "vocab_size": len(tokenizer()),
+            "hidden_size": 64,
+            "intermediate_size": 128,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+            "num_key_value_heads": 2,
+            "max_position_embeddings": 512,
+            "tie_word_embeddings": True,
+            "bos_token_id": None,
+            "pad_token_id": PAD,
+            "eos_token_id": EOS,
+        }
+        | fields
+    )
+    return _save(transformers.LlamaForCausalLM, config, folder, seed, shard_size)
+
+
+def t5(folder: Path, *, seed: int = 0, **fields: Any) -> Path:
+    config = transformers.T5Config(
+        **{
+            "vocab_size": len(tokenizer()),
+            "d_model": 64,
+            "d_kv": 16,
+            "d_ff": 128,
+            "num_layers": 2,
+            "num_heads": 4,
+            "pad_token_id": PAD,
+            "eos_token_id": EOS,
+            "decoder_start_token_id": PAD,
+            "feed_forward_proj": "gated-gelu",
+            "tie_word_embeddings": False,
+        }
+        | fields
+    )
+    return _save(transformers.T5ForConditionalGeneration, config, folder, seed)
+
+
+def bart(folder: Path, *, seed: int = 0, **fields: Any) -> Path:
+    config = transformers.BartConfig(
+        **{
+            "vocab_size": len(tokenizer()),
+            "d_model": 64,
+            "encoder_layers": 2,
+            "decoder_layers": 2,
+            "encoder_attention_heads": 4,
+            "decoder_attention_heads": 4,
+            "encoder_ffn_dim": 128,
+            "decoder_ffn_dim": 128,
+            "max_position_embeddings": 256,
+            "pad_token_id": PAD,
+            "bos_token_id": START,
+            "eos_token_id": EOS,
+            "decoder_start_token_id": EOS,
+            "forced_eos_token_id": None,
+        }
+        | fields
+    )
+    return _save(transformers.BartForConditionalGeneration, config, folder, seed)
+
+
+def bert(folder: Path, *, seed: int = 0, **fields: Any) -> Path:
+    config = transformers.BertConfig(
+        **{
+            "vocab_size": len(tokenizer()),
+            "hidden_size": 64,
+            "intermediate_size": 128,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+            "max_position_embeddings": 128,
+            "pad_token_id": PAD,
+        }
+        | fields
+    )
+    return _save(transformers.BertModel, config, folder, seed)
+
+
+def lora(folder: Path, base: Path, *, seed: int, targets: Sequence[str] = ("q_proj", "v_proj")) -> Path:
+    """An adapter for the model in `base` that changes its answers a lot."""
+    import peft
+
+    config = transformers.AutoConfig.from_pretrained(base)
+    model = getattr(transformers, config.architectures[0]).from_pretrained(base)
+    task = "SEQ_2_SEQ_LM" if config.is_encoder_decoder else "CAUSAL_LM"
+    settings = peft.LoraConfig(r=4, lora_alpha=8, target_modules=list(targets), task_type=task)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # PEFT asks transformers by a name that will change
+        adapted = peft.get_peft_model(model, settings)
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, parameter in adapted.named_parameters():
+            if "lora_" in name:
+                parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.2)
+    adapted.save_pretrained(folder)
+    return folder
+
+
+def _save(
+    kind: type[transformers.PreTrainedModel],
+    config: transformers.PreTrainedConfig,
+    folder: Path,
+    seed: int,
+    shard_size: str = "5GB",
+) -> Path:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = kind(config)
+        _spread(model)
+    model.save_pretrained(folder, max_shard_size=shard_size)
+    tokenizer().save_pretrained(folder)
+    return folder
+
+
+def _spread(model: torch.nn.Module) -> None:
+    """Random weights of a fresh model are so small that all its answers look alike."""
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if parameter.ndim > 1 and "relative" not in name:
+                sharpness = 0.3 if name.endswith(".q.weight") else 1.5  # T5 divides by no square root of the size
+                parameter.copy_(torch.randn(parameter.shape) * parameter.shape[-1] ** -0.5 * sharpness)
+
+
+def weights(model: torch.nn.Module) -> Mapping[str, torch.Tensor]:
+    return {name: value.clone() for name, value in model.state_dict().items()}
