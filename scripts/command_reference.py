@@ -5,7 +5,7 @@ import io
 import os
 from pathlib import Path
 
-from fastchat.__main__ import COMMANDS, run_command
+from fastchat.__main__ import COMMANDS, Command, run_command
 
 TARGET = Path(__file__).parents[1] / "docs" / "commands.md"
 HEAD = """# Commands
@@ -21,6 +21,10 @@ FastChat's old names lead to the same code:
 |---|---|
 | `python3 -m fastchat.serve.controller` | `fastchat controller` |
 | `python3 -m fastchat.serve.model_worker`, `multi_model_worker` | `fastchat worker` |
+| `python3 -m fastchat.serve.vllm_worker` | `fastchat vllm` |
+| `python3 -m fastchat.serve.sglang_worker` | `fastchat sglang` |
+| `python3 -m fastchat.serve.mlx_worker` | `fastchat mlx` |
+| `python3 -m fastchat.serve.lightllm_worker` | `fastchat lightllm` |
 | `python3 -m fastchat.serve.openai_api_server` | `fastchat api` |
 | `python3 -m fastchat.serve.gradio_web_server` | `fastchat web` |
 | `python3 -m fastchat.serve.register_worker` | `fastchat register` |
@@ -29,19 +33,19 @@ FastChat's old names lead to the same code:
 """
 
 
-def help_text(module: str) -> str:
+def help_text(command: Command) -> str:
     """What `--help` prints, at a width that does not depend on the terminal."""
     os.environ["COLUMNS"] = "100"
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):
-        run_command(module, ["--help"])
+        run_command(command.module, [*command.arguments, "--help"])
     return printed.getvalue().rstrip()
 
 
 def render() -> str:
     sections = []
     for name, command in COMMANDS.items():
-        sections.append(f"\n## fastchat {name}\n\n```\n{help_text(command.module)}\n```\n")
+        sections.append(f"\n## fastchat {name}\n\n```\n{help_text(command)}\n```\n")
     return HEAD + "".join(sections)
 
 
