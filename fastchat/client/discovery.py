@@ -7,7 +7,7 @@ import aiohttp
 from pydantic import ValidationError
 
 from fastchat.client.endpoints import Endpoint
-from fastchat.client.fleet import Fleet
+from fastchat.client.fleet import CONTROLLER, Fleet
 from fastchat.protocol.control import Snapshot
 
 log = logging.getLogger(__name__)
@@ -61,6 +61,6 @@ class Discovery:
         self._fleet.policy = snapshot.policy
         endpoints = {entry.worker_id: Endpoint.from_entry(entry) for entry in snapshot.workers}
         if not snapshot.is_settled:
-            kept = {item.endpoint.endpoint_id: item.endpoint for item in self._fleet.endpoints}
+            kept = {endpoint.endpoint_id: endpoint for endpoint in self._fleet.told_by(CONTROLLER)}
             endpoints = kept | endpoints
         self._fleet.update(endpoints.values(), snapshot.departed_models, is_complete=snapshot.is_settled)

@@ -1,4 +1,4 @@
-"""What a caller knows of one address that answers OpenAI's API."""
+"""What a caller knows of one address that answers for models."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -6,18 +6,23 @@ from dataclasses import dataclass, field
 from fastchat.client.breaker import Breaker
 from fastchat.protocol.control import ServedModel, WorkerEntry
 
+HOSTED = "hosted"  # the engine of models that others run
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """An address, as somebody described it."""
 
     endpoint_id: str
-    url: str  # without `/v1`
+    url: str  # without `api_path`
     models: Mapping[str, ServedModel]
     capacity: int = 1  # requests it works on at the same time
     reported_load: int = 0  # requests it has, from all callers
     is_draining: bool = False
     api_key: str | None = field(default=None, repr=False)
+    api_type: str = "openai"  # what is spoken there: OpenAI's API, or something `client/providers` translates to
+    api_path: str = "/v1"  # where OpenAI's routes are; some providers have them elsewhere
+    settings: Mapping[str, str] = field(default_factory=dict)  # what that protocol needs besides: a region, a project
 
     @classmethod
     def from_entry(cls, entry: WorkerEntry) -> "Endpoint":
@@ -29,7 +34,16 @@ class Endpoint:
             reported_load=entry.load.running + entry.load.waiting,
             is_draining=entry.is_draining,
             api_key=entry.api_key,
+            api_type=entry.api_type,
+            api_path=entry.api_path,
+            settings=entry.settings,
         )
+
+    @property
+    def is_public(self) -> bool:
+        """A service somewhere, which knows of us only what an API request says."""
+        is_hosted = any(model.engine == HOSTED for model in self.models.values())
+        return is_hosted and self.url.startswith("https://")
 
 
 class TrackedEndpoint:

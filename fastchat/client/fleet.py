@@ -1,8 +1,9 @@
 """All endpoints a process may call, and the choice among them. Pure state: no task, no socket, the clock passed in."""
 
+import itertools
 import random
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from types import TracebackType
 
 from fastchat.client.balancing import POLICIES
@@ -10,6 +11,8 @@ from fastchat.client.breaker import State
 from fastchat.client.endpoints import Endpoint, TrackedEndpoint
 from fastchat.core.errors import NoWorker, UnknownModel
 from fastchat.protocol.control import PolicyName, ServedModel
+
+CONTROLLER = "controller"  # the source that is meant where none is named
 
 
 class Slot:
@@ -55,18 +58,29 @@ class Fleet:
         self.is_informed = False  # somebody has told us everybody who is there
         self._clock = clock
         self._rng = rng or random.Random()
+        self._sources: dict[str, tuple[Endpoint, ...]] = {}
         self._tracked: dict[str, TrackedEndpoint] = {}
         self._by_model: dict[str, list[TrackedEndpoint]] = {}
         self._remembered: set[str] = set()  # names of models that were served at some time
 
-    def update(self, endpoints: Iterable[Endpoint], departed: Iterable[str] = (), *, is_complete: bool = True) -> None:
-        """Replace what is known of who is there; what was learned of endpoints that stay is kept.
+    def update(
+        self,
+        endpoints: Iterable[Endpoint],
+        departed: Iterable[str] = (),
+        *,
+        is_complete: bool = True,
+        source: str = CONTROLLER,
+    ) -> None:
+        """Replace what one source says of who is there; what was learned of endpoints that stay is kept.
 
-        `is_complete` says that a model which is not among them is really not there; until once it was true, an unknown
-        name may be a worker that has yet to report.
+        `is_complete` says that a model which no source names is really not there; until once it was true, an unknown
+        name may be a worker that has yet to report. Where two sources know an id, the one that spoke first is believed.
         """
-        tracked = {}
-        for endpoint in endpoints:
+        self._sources[source] = tuple(endpoints)
+        tracked: dict[str, TrackedEndpoint] = {}
+        for endpoint in itertools.chain.from_iterable(self._sources.values()):
+            if endpoint.endpoint_id in tracked:
+                continue
             known = self._tracked.get(endpoint.endpoint_id)
             if known is not None and known.endpoint.url == endpoint.url:
                 known.refresh(endpoint)
@@ -80,6 +94,10 @@ class Fleet:
                 self._by_model.setdefault(name, []).append(item)
         self._remembered.update(departed, self._by_model)
         self.is_informed = self.is_informed or is_complete
+
+    def told_by(self, source: str) -> Sequence[Endpoint]:
+        """What a source said last."""
+        return self._sources.get(source, ())
 
     @property
     def endpoints(self) -> list[TrackedEndpoint]:

@@ -211,8 +211,8 @@ class Http1Client:
         tls: ssl.SSLContext | None = None,
         clock: Callable[[], float] | None = None,
     ) -> None:
-        self._connect_s = connect_s
-        self._idle_s = idle_s
+        self.connect_s = connect_s
+        self.idle_s = idle_s
         self._tls = tls
         self._clock = clock or time.monotonic
         self._kept: dict[_Address, deque[Connection]] = {}  # oldest first
@@ -281,9 +281,9 @@ class Http1Client:
             self._tls = ssl.create_default_context()
         tls = self._tls if address.is_tls else None
         try:
-            async with asyncio.timeout(self._connect_s):
+            async with asyncio.timeout(self.connect_s):
                 _, connection = await loop.create_connection(
-                    lambda: Connection(loop, self._idle_s), address.host, address.port, ssl=tls
+                    lambda: Connection(loop, self.idle_s), address.host, address.port, ssl=tls
                 )
         except (OSError, TimeoutError) as error:
             raise NoWorker(

@@ -11,8 +11,11 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from fastchat.client.endpoints import Endpoint
 from fastchat.client.fleet import Fleet, Slot
-from fastchat.client.http1 import Connection, Http1Client
+from fastchat.client.http1 import Http1Client
+from fastchat.client.providers.registry import Providers
+from fastchat.client.transport import BYTES, BytePipe, Reply, Transport
 from fastchat.core.errors import FastChatError, NoWorker, WorkerFailed, WorkerTimeout
 
 log = logging.getLogger(__name__)
@@ -52,7 +55,7 @@ class Answer:
     body: bytes
     endpoint_id: str
     attempts: int
-    stream: Connection | None = None
+    stream: Reply | None = None
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The stream in whole events.
@@ -98,7 +101,8 @@ class Pipe:
 
     def __init__(self, fleet: Fleet, client: Http1Client) -> None:
         self._fleet = fleet
-        self._client = client
+        self._bytes = BytePipe(client)
+        self._providers = Providers(connect_s=client.connect_s, idle_s=client.idle_s)
 
     @asynccontextmanager
     async def send(self, call: Call) -> AsyncIterator[Answer]:
@@ -121,15 +125,15 @@ class Pipe:
             tried.append(slot.endpoint.endpoint_id)
             with slot:
                 try:
-                    connection = await self._begin(slot, call)
+                    reply = await self._begin(slot, call)
                     try:
-                        yield await self._first_bytes(slot, connection, len(tried))
+                        yield await self._first_bytes(slot, reply, len(tried))
                         return
                     except (WorkerFailed, WorkerTimeout):
                         slot.failed()
                         raise
                     finally:
-                        self._client.release(slot.endpoint.url, connection)
+                        await self._transport(slot.endpoint).release(slot.endpoint, reply)
                 except _Unanswered as failure:
                     # A full queue tells the caller more than a broken connection does.
                     last = failure if last is None or last.answer is None else last
@@ -146,12 +150,18 @@ class Pipe:
                 raise
             return None
 
-    async def _begin(self, slot: Slot, call: Call) -> Connection:
-        headers = call.headers
-        if slot.endpoint.api_key:
-            headers = {**headers, "authorization": f"Bearer {slot.endpoint.api_key}"}
+    def _transport(self, endpoint: Endpoint) -> Transport:
+        return self._bytes if endpoint.api_type == BYTES else self._providers
+
+    async def close(self) -> None:
+        """Close every connection that is kept."""
+        await self._bytes.close()
+        await self._providers.close()
+
+    async def _begin(self, slot: Slot, call: Call) -> Reply:
+        endpoint = slot.endpoint
         try:
-            return await self._client.post(slot.endpoint.url, call.path, headers, call.body_for(slot))
+            return await self._transport(endpoint).post(endpoint, call.path, call.headers, call.body_for(slot))
         except WorkerTimeout:
             slot.failed()
             raise  # it had its time; the same request would take as long elsewhere
@@ -159,21 +169,21 @@ class Pipe:
             slot.failed()
             raise _Unanswered(error) from error
 
-    async def _first_bytes(self, slot: Slot, connection: Connection, attempts: int) -> Answer:
-        headers = {name: connection.headers[name] for name in KEPT_HEADERS if name in connection.headers}
-        is_stream = connection.status == 200 and headers.get("content-type", "").startswith("text/event-stream")
+    async def _first_bytes(self, slot: Slot, reply: Reply, attempts: int) -> Answer:
+        headers = {name: reply.headers[name] for name in KEPT_HEADERS if name in reply.headers}
+        is_stream = reply.status == 200 and headers.get("content-type", "").startswith("text/event-stream")
         try:
-            body = await (connection.read_some() if is_stream else connection.read())
+            body = await (reply.read_some() if is_stream else reply.read())
         except WorkerFailed as error:
             slot.failed()
             raise _Unanswered(error) from error
         answer = Answer(
-            status=connection.status,
+            status=reply.status,
             headers=headers,
             body=body,
             endpoint_id=slot.endpoint.endpoint_id,
             attempts=attempts,
-            stream=connection if is_stream else None,
+            stream=reply if is_stream else None,
         )
         if answer.status in BROKEN:
             slot.failed()

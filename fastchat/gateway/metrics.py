@@ -47,7 +47,8 @@ class GatewayMetrics:
 
     async def render(self, session: aiohttp.ClientSession) -> bytes:
         """Our metrics and those of every worker that shows some, with the label `worker` added."""
-        pages = await asyncio.gather(*(_page(session, item) for item in self._fleet.endpoints))
+        workers = [item for item in self._fleet.endpoints if not item.endpoint.is_public]
+        pages = await asyncio.gather(*(_page(session, item) for item in workers))
         gathered = CollectorRegistry()
         gathered.register(_Gathered([(endpoint, families) for endpoint, families in pages if families]))
         return generate_latest(self.registry) + generate_latest(gathered)

@@ -1,12 +1,17 @@
 """The life of a gateway process: the fleet kept true in the background, the app on top."""
 
 import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import aiohttp
+from starlette.types import ASGIApp
 
 from fastchat.access.keys import KeyRing
 from fastchat.client.discovery import Discovery
+from fastchat.client.endpoint_file import REGISTERED
+from fastchat.client.endpoints import Endpoint
 from fastchat.client.fleet import Fleet
 from fastchat.client.http1 import Http1Client
 from fastchat.client.pipe import Pipe
@@ -21,21 +26,30 @@ CONNECT_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class GatewayOptions:
-    controller_url: str
+    controller_url: str  # empty: there is none, only `endpoints`
     token: str | None
     web_url: str | None
     body_limit: int
     idle_s: float
     drain_s: float
+    endpoints: Sequence[Endpoint] = ()  # those of a register file
 
 
 async def run_gateway(options: GatewayOptions, listener: Listener, ring: KeyRing, cors: Cors | None) -> None:
     """Serve until a signal comes."""
+    async with gateway(options, ring, cors) as app:
+        await serve(app, listener, role="openai_api_server", drain_s=options.drain_s)
+
+
+@asynccontextmanager
+async def gateway(options: GatewayOptions, ring: KeyRing, cors: Cors | None = None) -> AsyncIterator[ASGIApp]:
+    """The app, with what it knows kept true for as long as the block lasts."""
     async with _session() as session:
         fleet = Fleet()
+        if options.endpoints or not options.controller_url:
+            fleet.update(options.endpoints, source=REGISTERED, is_complete=not options.controller_url)
         metrics = GatewayMetrics(fleet)
-        client = Http1Client(connect_s=CONNECT_S, idle_s=options.idle_s)
-        pipe = Pipe(fleet, client)
+        pipe = Pipe(fleet, Http1Client(connect_s=CONNECT_S, idle_s=options.idle_s))
         app = GatewayApp(
             OpenAIApi(fleet, pipe, metrics, body_limit=options.body_limit),
             WebProxy(session, options.web_url),
@@ -43,12 +57,16 @@ async def run_gateway(options: GatewayOptions, listener: Listener, ring: KeyRing
             metrics,
             session,
         )
-        following = asyncio.create_task(Discovery(fleet, session, options.controller_url, options.token).run())
+        following = None
+        if options.controller_url:
+            discovery = Discovery(fleet, session, options.controller_url, options.token)
+            following = asyncio.create_task(discovery.run())
         try:
-            await serve(app.asgi(ring, cors), listener, role="openai_api_server", drain_s=options.drain_s)
+            yield app.asgi(ring, cors)
         finally:
-            following.cancel()
-            client.close()
+            if following is not None:
+                following.cancel()
+            await pipe.close()
 
 
 def _session() -> aiohttp.ClientSession:

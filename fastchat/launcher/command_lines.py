@@ -16,7 +16,9 @@ from typing import Self
 from fastchat.core.errors import SetupError
 from fastchat.core.places import run_dir
 from fastchat.core.serving import Listener
+from fastchat.engines.launched.table import load_kinds
 from fastchat.launcher.config import Config, LocalModel
+from fastchat.launcher.model_options import OF_SERVERS, loading_flags
 from fastchat.launcher.parent import FD_ENV
 from fastchat.launcher.ports import LOOPBACK, Ports
 from fastchat.launcher.processes import STOP_GRACE_S, Command
@@ -82,23 +84,24 @@ class CommandLines:
         return self._command("web", "web", arguments, listener=listener, environ=environ)
 
     def for_worker(self, name: str, model: LocalModel) -> Command:
+        is_launched = model.engine in load_kinds()
         arguments = [
-            *("--model-path", model.model, "--engine", model.engine, "--model-names", ",".join(model.served_names)),
+            *("--model-path", model.model, "--model-names", ",".join(model.served_names)),
             *("--controller-address", self.ports.controller.url, "--host", LOOPBACK, "--port", "0"),
+            *(_for_server(model) if is_launched else _for_engine(model)),
         ]
         if model.context_length:
             arguments += ["--context-length", str(model.context_length)]
         if model.slots:
             arguments += ["--limit-worker-concurrency", str(model.slots)]
-        if model.worker_engine_args:
-            arguments += ["--engine-args", json.dumps(model.worker_engine_args)]
         if model.adapters:
             arguments += ["--adapters", json.dumps(model.adapters)]
         if model.gpus:
             arguments += ["--gpus", ",".join(map(str, model.gpus))]
         # A model that is removed may finish its longest answer; when all stops, the supervisor is less patient.
         arguments += ["--drain-s", str(LONGEST_ANSWER_S)]
-        return replace(self._command(name, "worker", arguments), grace_s=LONGEST_ANSWER_S + STOP_GRACE_S)
+        command = self._command(name, model.engine if is_launched else "worker", arguments)
+        return replace(command, grace_s=LONGEST_ANSWER_S + STOP_GRACE_S)
 
     def _command(
         self,
@@ -119,6 +122,22 @@ class CommandLines:
             pass_fds=(self.parent_fd, listener.socket.fileno()) if listener else (self.parent_fd,),
             log_dir=self.log_dir,
         )
+
+
+def _for_engine(model: LocalModel) -> list[str]:
+    engine_args = model.worker_engine_args
+    arguments = ["--engine", model.engine, *loading_flags(model)]
+    return [*arguments, "--engine-args", json.dumps(engine_args)] if engine_args else arguments
+
+
+def _for_server(model: LocalModel) -> list[str]:
+    """What a launched server is told otherwise than a worker of ours."""
+    arguments = ["--engine-args", json.dumps(model.engine_args)] if model.engine_args else []
+    if model.gpu_memory_fraction:
+        arguments += ["--gpu-memory-utilization", str(model.gpu_memory_fraction)]
+    if (gpus := model.num_gpus or len(model.gpus)) > 1:
+        arguments += ["--num-gpus", str(gpus)]
+    return [*arguments, *loading_flags(model, OF_SERVERS)]
 
 
 def _at(listener: Listener) -> list[str]:

@@ -4,9 +4,9 @@ Two things come from outside while a value is checked, through pydantic's contex
 paths are read, and `environ`, from which `env:NAME` is taken.
 """
 
-import os
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Self, TypeAlias, TypedDict
 
@@ -26,9 +26,12 @@ from pydantic import (
     model_validator,
 )
 
+from fastchat.client.endpoint_file import EndpointEntry, from_environment
+from fastchat.engines.registry import DataType, Device, Quantization
 from fastchat.model import builtin
 from fastchat.model.sources import default_name
 from fastchat.protocol.control import ModelName, PolicyName
+from fastchat.worker.models import SAMPLING_NAMES
 
 
 class Surroundings(TypedDict):
@@ -36,16 +39,6 @@ class Surroundings(TypedDict):
 
     folder: Path
     environ: Mapping[str, str]
-
-
-def _from_environment(value: object, info: ValidationInfo) -> object:
-    if not isinstance(value, str) or not value.startswith("env:"):
-        return value
-    name = value.removeprefix("env:")
-    environ = info.context["environ"] if info.context else os.environ
-    if not environ.get(name):
-        raise ValueError(f"the environment variable {name} is not set")
-    return environ[name]
 
 
 def _in_folder(value: Path, info: ValidationInfo) -> Path:
@@ -65,6 +58,12 @@ def _web_address(value: str) -> str:
     return value
 
 
+def _of_sampling(values: dict[str, float]) -> dict[str, float]:
+    if set(values) - set(SAMPLING_NAMES):
+        raise ValueError(f"its keys should be of: {', '.join(SAMPLING_NAMES)}")
+    return values
+
+
 def _one_name(value: str) -> str:
     if "," in value:
         raise ValueError("a name holds no comma; write a list of names")
@@ -72,9 +71,10 @@ def _one_name(value: str) -> str:
 
 
 Name: TypeAlias = Annotated[ModelName, AfterValidator(_one_name)]
-Secret: TypeAlias = Annotated[SecretStr, BeforeValidator(_from_environment)]
+Secret: TypeAlias = Annotated[SecretStr, BeforeValidator(from_environment)]
 LocalPath: TypeAlias = Annotated[Path, AfterValidator(_in_folder)]
 FileOrName: TypeAlias = Annotated[str, Field(min_length=1), AfterValidator(_file_or_name)]
+SamplingDefaults: TypeAlias = Annotated[dict[str, float], AfterValidator(_of_sampling)]
 WebAddress: TypeAlias = Annotated[str, AfterValidator(_web_address)]
 
 
@@ -93,6 +93,24 @@ class LocalModel(_Section):
     replicas: PositiveInt = Field(1, description="worker processes that serve it")
     gpus: tuple[NonNegativeInt, ...] = Field((), description="the GPUs each replica sees, by number")
     gpu_memory_fraction: float | None = Field(None, gt=0, le=1, description="share of each GPU a replica may take")
+    num_gpus: PositiveInt | None = Field(None, description="how many of them the weights are spread over; one")
+    max_gpu_memory: str | None = Field(None, description="memory for weights on each GPU, as 8GiB")
+    device: Device | None = Field(None, description="what computes; the best there is")
+    dtype: DataType | None = Field(None, description="number format of the weights; what suits model and device")
+    load_8bit: bool = Field(False, description="whether the weights are rounded to 8 bits while they are loaded")
+    load_4bit: bool = Field(False, description="whether the weights are rounded to 4 bits while they are loaded")
+    cpu_offloading: bool = Field(False, description="whether weights that do not fit on the GPU stay in memory")
+    revision: str = Field("main", min_length=1, description="branch, tag or commit of a model on the hub")
+    trust_remote_code: bool = Field(
+        False, description="whether Python that comes with the model is run; only for authors you trust"
+    )
+    draft_model: FileOrName | None = Field(None, description="a small model that proposes tokens; none")
+    conv_template: FileOrName | None = Field(
+        None, description="prompt format, by its name or the path of a Jinja file; the model's own"
+    )
+    default_sampling: SamplingDefaults = Field(
+        {}, description="sampling of requests that do not say, by OpenAI's names; OpenAI's"
+    )
     engine_args: dict[str, Any] = Field({}, description="the engine's own settings")  # Any: each engine has its own
     adapters: dict[ModelName, FileOrName] = Field({}, description="LoRA adapters: the name clients use → its file")
 
@@ -101,6 +119,22 @@ class LocalModel(_Section):
         if self.gpu_memory_fraction is not None and not self.gpus:
             raise ValueError("gpu_memory_fraction is a share of each GPU in 'gpus', which is empty")
         return self
+
+    @model_validator(mode="after")
+    def _enough_gpus(self) -> Self:
+        if self.gpus and self.num_gpus and self.num_gpus > len(self.gpus):
+            raise ValueError(f"num_gpus is {self.num_gpus}, but 'gpus' names only {len(self.gpus)}")
+        return self
+
+    @model_validator(mode="after")
+    def _rounded_once(self) -> Self:
+        if self.load_8bit and self.load_4bit:
+            raise ValueError("load_8bit and load_4bit are both true; choose one")
+        return self
+
+    @property
+    def quantization(self) -> Quantization | None:
+        return "int8" if self.load_8bit else "int4" if self.load_4bit else None
 
     @property
     def served_names(self) -> tuple[str, ...]:
@@ -132,6 +166,26 @@ class HostedModel(_Section):
         return self.endpoint.rstrip("/").removesuffix("/v1").rstrip("/")
 
 
+@dataclass(frozen=True, slots=True)
+class RegisteredModel:
+    """An entry of `endpoints`, under the name it stands there."""
+
+    name: str
+    entry: EndpointEntry
+
+    @property
+    def model(self) -> str:
+        return self.entry.model_name
+
+    @property
+    def served_names(self) -> tuple[str, ...]:
+        return (self.name,)
+
+    @property
+    def base_url(self) -> str:
+        return self.entry.address.url
+
+
 def _kind(entry: object) -> str:
     hosted = "endpoint" in entry if isinstance(entry, Mapping) else isinstance(entry, HostedModel)
     return "hosted" if hosted else "local"
@@ -142,11 +196,19 @@ ModelEntry: TypeAlias = Annotated[
 ]
 
 
+# What can be served, wherever it was asked for.
+AnyModel: TypeAlias = LocalModel | HostedModel | RegisteredModel
+
+
 class Config(_Section):
     """Everything `fastchat up` runs on one machine."""
 
+    endpoints: dict[Name, EndpointEntry] = Field(
+        {}, description="models that others serve: display name → an entry as in FastChat's register file"
+    )
     models: tuple[ModelEntry, ...] = Field(
-        (LocalModel(model="builtin"),), description="what is served; the built-in model if left out"
+        (LocalModel(model="builtin"),),
+        description="what else is served; the built-in model if left out, and nothing where there are endpoints",
     )
     host: str = Field("127.0.0.1", description="address the API and the web page listen on")
     port: int = Field(8000, ge=0, le=65535, description="port of the API and the web page; 0 takes any free one")
@@ -157,9 +219,20 @@ class Config(_Section):
     log_dir: LocalPath | None = Field(None, description="where each process writes its log; the run directory if empty")
     policy: PolicyName = Field("least_loaded", description="how a worker is chosen for a request")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _endpoints_are_enough(cls, given: Any) -> Any:  # Any: what stood in the file
+        is_alone = isinstance(given, dict) and given.get("endpoints") and "models" not in given
+        return {**given, "models": ()} if is_alone else given
+
     @field_validator("models")
     @classmethod
-    def _something_is_served(cls, models: tuple[ModelEntry, ...]) -> tuple[ModelEntry, ...]:
-        if not models:
+    def _something_is_served(cls, models: tuple[ModelEntry, ...], info: ValidationInfo) -> tuple[ModelEntry, ...]:
+        if not models and info.data.get("endpoints") == {}:
             raise ValueError("it should name at least one model, or be left out for the built-in one")
         return models
+
+    @property
+    def served(self) -> tuple[AnyModel, ...]:
+        """All that is served: `models`, then `endpoints`."""
+        return (*self.models, *(RegisteredModel(name, entry) for name, entry in self.endpoints.items()))

@@ -1,7 +1,8 @@
 """A hosted model at work: nothing of it runs here but its announcements."""
 
+from fastchat.client.endpoints import HOSTED
 from fastchat.client.registration import Registration
-from fastchat.launcher.config import HostedModel
+from fastchat.launcher.config import HostedModel, RegisteredModel
 from fastchat.launcher.plan import PlannedModel
 from fastchat.protocol.control import Announcement, ServedModel
 
@@ -31,13 +32,15 @@ class ServedElsewhere:
         self.stop()
 
 
-def announcement_of(model: HostedModel) -> Announcement:
+def announcement_of(model: HostedModel | RegisteredModel) -> Announcement:
+    if isinstance(model, RegisteredModel):
+        return model.entry.announcement(model.name)
     served = tuple(
         ServedModel(
             name=name,
             upstream_name=model.model if name != model.model else None,
             context_length=model.context_length,
-            engine="hosted",
+            engine=HOSTED,
         )
         for name in model.served_names
     )

@@ -1,19 +1,24 @@
 """How much memory a model will take and how much there is. Estimates, made to refuse what cannot work."""
 
 import re
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 
 from fastchat.engines.llamacpp.settings import DEFAULT_SLOTS, DEFAULT_TOTAL_CONTEXT
 from fastchat.launcher.config import LocalModel
+from fastchat.launcher.folders import sizes_of_folder
 from fastchat.model.gguf import Value, number, read_header
 
 GB = 10**9
 PROCESS_BYTES = 80_000_000  # a worker process before it holds a model
 COMPUTE_BYTES = 250_000_000  # an engine's working buffers and prefix cache
 CACHE_ITEM_BYTES = 2  # keys and values are kept as float16
+TORCH_BYTES = 400_000_000  # a worker process with PyTorch and transformers, before it holds a model
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +39,17 @@ def estimate(model: LocalModel, engine: str, path: Path) -> Estimate:
     """What one replica of `model`, whose weights lie at `path`, takes."""
     if engine == "scripted":
         return Estimate()
-    if model.gpus:  # weights and cache lie on the GPUs, whose shares are counted instead
-        return Estimate(overhead=PROCESS_BYTES + COMPUTE_BYTES)
+    overhead = COMPUTE_BYTES + (TORCH_BYTES if engine == "hf" else PROCESS_BYTES)
+    if model.gpus or model.device not in (None, "cpu"):
+        # Weights and cache lie on the GPUs, whose shares are counted instead.
+        return Estimate(overhead=overhead)
     files = _weight_files(path)
+    if engine == "hf" and path.is_dir():
+        return Estimate(*sizes_of_folder(path, files, model), overhead, is_complete=bool(files))
     weights = sum(file.stat().st_size for file in files)
     cache = _cache_bytes(files[0], model) if files and files[0].suffix == ".gguf" else 0
-    return Estimate(weights, cache, PROCESS_BYTES + COMPUTE_BYTES, is_complete=bool(files))
+    # transformers unpacks a quantised file, to a size that its header does not tell.
+    return Estimate(weights, cache, overhead, is_complete=bool(files) and engine != "hf")
 
 
 def _weight_files(path: Path) -> list[Path]:
@@ -89,17 +99,22 @@ def gpu_count() -> int | None:
 
 
 def resident_bytes(pid: int) -> int:
-    """What a process holds in memory, pages shared with others included; 0 if there is no such process."""
-    try:
-        return psutil.Process(pid).memory_info().rss
-    except psutil.Error:
-        return 0
+    """What a process and its children hold in memory, pages shared with others included; 0 if there is none."""
+    return sum(info.rss for info in _memory_of_family(pid))
 
 
 def private_bytes(pid: int) -> int:
     """Memory that is free again when the process ends. Weights mapped from a file count as free all the time."""
+    return sum(int(info.rss - getattr(info, "shared", 0)) for info in _memory_of_family(pid))
+
+
+def _memory_of_family(pid: int) -> Iterator[Any]:
+    """Of the process and what it started: a launched server is a child, and has children."""
     try:
-        info = psutil.Process(pid).memory_info()
+        process = psutil.Process(pid)
+        family = [process, *process.children(recursive=True)]
     except psutil.Error:
-        return 0
-    return int(info.rss - getattr(info, "shared", 0))
+        return
+    for member in family:
+        with suppress(psutil.Error):  # it has ended meanwhile
+            yield member.memory_info()

@@ -152,7 +152,9 @@ def _worker_status(child: Child, entry: WorkerEntry | None) -> WorkerStatus:
 
 
 def _deltas(metrics: str) -> float:
-    """Increments of text sent so far, about one a token. The token counters themselves move only at an answer's end."""
-    counts = ("fastchat_time_to_first_token_seconds_count", "fastchat_time_between_tokens_seconds_count")
+    """Tokens sent so far. Of our workers increments of text, about one a token: their token counters move only at an
+    answer's end. Launched servers count as they go."""
+    ours = ("fastchat_time_to_first_token_seconds_count", "fastchat_time_between_tokens_seconds_count")
+    counts = (*ours, "vllm:generation_tokens_total", "sglang:generation_tokens_total")
     families = text_string_to_metric_families(metrics)
     return sum(sample.value for family in families for sample in family.samples if sample.name in counts)

@@ -1,16 +1,21 @@
 """What will be started, and whether it fits. `survey` asks files and engines; everything else here is arithmetic."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from fastchat.client.providers.registry import check_installed
 from fastchat.core.errors import SetupError
-from fastchat.engines.registry import EngineOptions, check_options, choose_engine, engine_names
-from fastchat.launcher.config import HostedModel, LocalModel, ModelEntry
+from fastchat.engines.automatic import choose_engine
+from fastchat.engines.launched.program import find_program
+from fastchat.engines.launched.table import ServerKind, load_kinds
+from fastchat.engines.registry import check_options, engine_names
+from fastchat.launcher.config import AnyModel, LocalModel, RegisteredModel
 from fastchat.launcher.memory import GB, Estimate, available_bytes, estimate, gpu_count, private_bytes
+from fastchat.launcher.model_options import engine_options
 from fastchat.launcher.problems import ConfigProblems, Place, Problem, nowhere
-from fastchat.model import builtin
-from fastchat.model.sources import resolve
+from fastchat.model import builtin, sources
 
 NOTHING = Estimate(overhead=0)
 
@@ -27,7 +32,7 @@ class Machine:
 class PlannedModel:
     """One entry of the configuration with what it takes. A hosted model takes nothing."""
 
-    entry: ModelEntry
+    entry: AnyModel
     engine: str = "hosted"
     estimate: Estimate = NOTHING
     replicas: int = 0
@@ -42,7 +47,7 @@ class PlannedModel:
 
     def __str__(self) -> str:
         names = ", ".join(self.entry.served_names)
-        if isinstance(self.entry, HostedModel):
+        if not isinstance(self.entry, LocalModel):
             return f"{names}: {self.entry.model} at {self.entry.base_url}"
         processes = "1 worker" if self.replicas == 1 else f"{self.replicas} workers"
         size = f"{_gb(self.memory_bytes)} GB" if self.estimate.is_complete else "of unknown size"
@@ -55,40 +60,59 @@ def this_machine(our_pids: Iterable[int] = ()) -> Machine:
     return Machine(available_bytes() + sum(map(private_bytes, our_pids)), gpu_count())
 
 
-def fetch(entry: ModelEntry) -> None:
-    """Get what has to come over the network before the entry can be surveyed: the built-in model.
+def fetch(entry: AnyModel) -> None:
+    """Get what has to come over the network before the entry can be surveyed: the built-in model, and those of the hub.
 
     Raises:
         SetupError: it does not come.
     """
-    if isinstance(entry, LocalModel) and entry.model in builtin.ALIASES:
+    if not isinstance(entry, LocalModel):
+        return
+    if entry.model in builtin.ALIASES:
         builtin.ensure()
+    elif entry.engine not in load_kinds() and sources.is_fetched_later(entry.model, entry.revision):
+        sources.resolve(entry.model, entry.revision)
 
 
-def survey(entry: ModelEntry) -> PlannedModel:
+def survey(entry: AnyModel) -> PlannedModel:
     """
     Raises:
         SetupError: no engine installed here runs it, it refuses the settings, or the file is not there or not readable.
     """
-    if isinstance(entry, HostedModel):
+    if not isinstance(entry, LocalModel):
+        if isinstance(entry, RegisteredModel):
+            check_installed(entry.entry.kind.speaks)
         return PlannedModel(entry)
-    path = str(builtin.path()) if entry.model in builtin.ALIASES else resolve(entry.model)
-    engine = choose_engine(path) if entry.engine == "auto" else entry.engine
+    if entry.engine in (kinds := load_kinds()):
+        return _survey_launched(entry, kinds[entry.engine])
+    is_known = entry.model in builtin.ALIASES or not sources.is_fetched_later(entry.model, entry.revision)
+    found = builtin.path() if entry.model in builtin.ALIASES else sources.locate(entry.model, entry.revision)
+    path = str(found or entry.model)
+    engine = _engine_of(entry, path, is_known=is_known)
     if engine not in engine_names():
-        raise SetupError(f"There is no engine {engine!r}. Allowed: auto, {', '.join(engine_names())}.")
-    options = EngineOptions(
-        path,
-        context_length=entry.context_length,
-        slots=entry.slots,
-        adapters=entry.adapters,
-        engine_args=entry.worker_engine_args,
-    )
-    check_options(engine, options)
+        allowed = [*engine_names(), *(name for name, kind in kinds.items() if kind.package)]
+        raise SetupError(f"There is no engine {engine!r}. Allowed: auto, {', '.join(allowed)}.")
+    if is_known:
+        check_options(engine, engine_options(entry, path, engine))
     return PlannedModel(entry, engine, estimate(entry, engine, Path(path)), entry.replicas)
 
 
+def _engine_of(entry: LocalModel, path: str, *, is_known: bool) -> str:
+    if entry.engine != "auto":
+        return entry.engine
+    # Of a model that is not here yet only the name can be asked: with a file it is GGUF.
+    return choose_engine(path).engine if is_known else "llamacpp" if ":" in entry.model else "hf"
+
+
+def _survey_launched(entry: LocalModel, kind: ServerKind) -> PlannedModel:
+    """A server of another project gets the weights itself, and has its own word on its settings."""
+    path = str(builtin.safetensors_path()) if entry.model in builtin.ALIASES else entry.model
+    find_program(entry.engine, kind, path, python=None, environ=os.environ)
+    return PlannedModel(entry, entry.engine, estimate(entry, entry.engine, Path(path)), entry.replicas)
+
+
 def make_plan(
-    entries: Sequence[ModelEntry], machine: Machine, locate: Callable[[Place], str] = nowhere
+    entries: Sequence[AnyModel], machine: Machine, locate: Callable[[Place], str] = nowhere
 ) -> list[PlannedModel]:
     """What each entry takes; together they fit.
 
@@ -100,10 +124,14 @@ def make_plan(
         try:
             planned.append(survey(entry))
         except SetupError as error:
-            problems.append(Problem(error.message, ("models", index)))
+            problems.append(Problem(error.message, _place(entry, index)))
     if problems := problems or misfits(planned, machine):
         raise ConfigProblems(problems, locate)
     return planned
+
+
+def _place(entry: AnyModel, index: int) -> Place:
+    return ("endpoints", entry.name) if isinstance(entry, RegisteredModel) else ("models", index)
 
 
 def summary(models: Sequence[PlannedModel], machine: Machine) -> list[str]:
@@ -127,7 +155,7 @@ def _shared_names(models: Sequence[PlannedModel]) -> Iterator[Problem]:
             if owner.entry.model != planned.entry.model:
                 yield Problem(
                     f"the name {name!r} is taken by {owner.entry.model}; only replicas of one model share a name",
-                    ("models", index),
+                    _place(planned.entry, index),
                 )
 
 

@@ -8,7 +8,7 @@ import aiohttp
 from fastchat.client.registration import Registration
 from fastchat.core.errors import SetupError
 from fastchat.launcher.command_lines import CommandLines
-from fastchat.launcher.config import HostedModel, ModelEntry
+from fastchat.launcher.config import LocalModel, ModelEntry
 from fastchat.launcher.hosted import ServedElsewhere, announcement_of
 from fastchat.launcher.lineup import Lineup, ServedHere, ServedModel, WorkerNames
 from fastchat.launcher.log_file import LogFile
@@ -53,7 +53,7 @@ class System:
 
     def _build(self, planned: PlannedModel) -> ServedModel:
         entry = planned.entry
-        if isinstance(entry, HostedModel):
+        if not isinstance(entry, LocalModel):
             announcement, url = announcement_of(entry), self._commands.ports.controller.url
             return ServedElsewhere(
                 planned, Registration(self._session, url, lambda: announcement, self._commands.token)

@@ -12,7 +12,7 @@ restarted knows everybody again after one announcement each. Until that time has
 import os
 import re
 import secrets
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
@@ -50,6 +50,26 @@ class _Wire(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", protected_namespaces=())
 
 
+class RecommendedConfig(_Wire):
+    """What whoever registered a model recommends for it. Battles may use it; what an API request says stands."""
+
+    temperature: float | None = Field(None, ge=0, le=2, description="how freely tokens are drawn")
+    top_p: float | None = Field(None, ge=0, le=1, description="share of the likeliest tokens that are drawn from")
+    max_new_tokens: int | None = Field(None, ge=1, description="longest answer")
+    # Any: whatever the provider understands
+    extra_body: dict[str, Any] = Field({}, description="further fields of the request")
+
+
+class ArenaPresence(_Wire):
+    """Where a registered model appears."""
+
+    in_text: bool = True
+    in_vision: bool = False
+    is_anonymous_only: bool = False  # battles may draw it, lists do not show it
+    keeps_system_prompt: bool = False  # FastChat's `custom_system_prompt`
+    recommended: RecommendedConfig | None = None
+
+
 class ServedModel(_Wire):
     """One name under which a worker answers."""
 
@@ -58,6 +78,7 @@ class ServedModel(_Wire):
     context_length: int | None = Field(None, ge=1)  # tokens a request may use
     features: tuple[str, ...] = ()
     engine: str | None = None
+    arena: ArenaPresence | None = None  # None: nobody has said anything about it
 
 
 class Load(_Wire):
@@ -68,7 +89,10 @@ class Load(_Wire):
 
 
 class Announcement(_Wire):
-    url: Annotated[str, AfterValidator(_address)]  # without `/v1`
+    url: Annotated[str, AfterValidator(_address)]  # without `api_path`
+    api_path: str = Field("/v1", pattern=r"^(/[\x21-\x7e]*)?$")  # where OpenAI's routes are at `url`
+    api_type: str = Field("openai", pattern=r"^[a-z0-9_]{1,32}$")  # what is spoken there; callers translate
+    settings: dict[str, str] = {}  # what that protocol needs besides: a region, a project
     models: tuple[ServedModel, ...] = Field(min_length=1)
     capacity: int = Field(1, ge=1)  # requests it decodes at the same time
     load: Load = Load()

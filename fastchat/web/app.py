@@ -17,7 +17,7 @@ from fastchat.web.chat import Chat
 from fastchat.web.logins import Login
 from fastchat.web.models import ModelList
 from fastchat.web.security import Guard
-from fastchat.web.settings import Limits, Pace, WebSettings
+from fastchat.web.settings import API_URL, Limits, Pace, WebSettings
 
 
 class WebApp(NamedTuple):
@@ -30,7 +30,7 @@ def create_app(
 ) -> WebApp:
     """Must be called inside the loop that serves it: Gradio makes a loop of its own where it finds none."""
     pace, limits = pace or Pace(), limits or Limits()
-    api_url = settings.api_url.rstrip("/")
+    api_url = (settings.api_url or API_URL).rstrip("/")
     client = openai.AsyncOpenAI(
         base_url=f"{api_url}/v1",
         api_key=settings.api_key,

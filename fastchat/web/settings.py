@@ -2,20 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar, Literal
 
 from pydantic_settings import SettingsConfigDict
 
 from fastchat.core.serving import ServerSettings
 from fastchat.core.settings import setting
+from fastchat.protocol.control import TOKEN_ENV
 
 KEYLESS = "EMPTY"  # what OpenAI's SDK is given where the API asks for no key
 
-_ASK_THE_API = (
-    "the page finds models through the API. Run `fastchat api --controller-address URL` "
-    "and give the page the API's address with --api-url."
-)
-_REGISTER = "endpoints are announced to the controller, with `fastchat register`; the page then finds them by itself."
+API_URL = "http://localhost:8000"  # where `fastchat api` listens if it is told nothing
 
 
 class WebSettings(ServerSettings):
@@ -23,22 +21,24 @@ class WebSettings(ServerSettings):
 
     model_config = SettingsConfigDict(env_prefix="FASTCHAT_WEB_")
     withdrawn: ClassVar[Mapping[str, str]] = {
-        "--controller-url": _ASK_THE_API,
-        "--controller": _ASK_THE_API,
-        "--register-api-endpoint-file": _REGISTER,
-        "--register": _REGISTER,
         "--moderate": "moderation comes with the arena, in a later version. Leave the flag out.",
         "--show-terms-of-use": "terms of use come with the arena, in a later version. Leave the flag out.",
         "--use-remote-storage": "conversations are not logged, so there is nothing to store elsewhere. Leave it out.",
     }
-    without_effect: ClassVar[Mapping[str, str]] = {
-        "--share": "a public link would lead through a stranger's server. To show the page to others, listen with "
-        "--host 0.0.0.0 behind a proxy, or forward the port with `ssh -R`.",
-    }
-
     host: str = setting("127.0.0.1", "address to listen on")
     port: int = setting(7860, "port to listen on; 0 takes a free one")
-    api_url: str = setting("http://localhost:8000", "the OpenAI-compatible API that the page talks to, without /v1")
+    api_url: str | None = setting(
+        None,
+        "OpenAI-compatible API to talk to, without /v1; if unset, the page finds the models itself, by the next two",
+    )
+    controller_url: str = setting(
+        "http://localhost:21001", "controller that knows the workers; empty for none", "--controller", metavar="URL"
+    )
+    register_api_endpoint_file: Path | None = setting(
+        None, "JSON file of models that others serve", "--register", metavar="FILE"
+    )
+    token: str | None = setting(None, "the controller's secret; better set by environment", env=TOKEN_ENV)
+    share: bool = setting(False, "make a public link, through a server of Gradio's")
     api_key: str = setting(KEYLESS, "key for that API; better set by environment", env="FASTCHAT_API_KEY")
     public_api_url: str | None = setting(
         None, "the API's address in commands shown to readers; the page's own origin with --fd, else --api-url"
@@ -53,7 +53,7 @@ class WebSettings(ServerSettings):
     @property
     def shown_api_url(self) -> str | None:
         """The API's address for readers; None: whatever address they opened the page at."""
-        return self.public_api_url or (None if self.fd is not None else self.api_url)
+        return self.public_api_url or (None if self.fd is not None else self.api_url or API_URL)
 
 
 @dataclass(frozen=True, slots=True)

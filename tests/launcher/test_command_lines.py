@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from fastchat.commands.worker import WorkerSettings
 from fastchat.core.errors import SetupError
 from fastchat.launcher.command_lines import CommandLines
 from fastchat.launcher.config import Config, LocalModel
@@ -107,19 +108,54 @@ def test_a_worker_is_told_all_the_entry_says(ports: Ports, tmp_path: Path) -> No
         gpu_memory_fraction=0.5,
         engine_args={"n": 1},
         adapters={"x": "x.gguf"},
+        num_gpus=2,
+        max_gpu_memory="8GiB",
+        device="cuda",
+        dtype="float16",
+        load_8bit=True,
+        cpu_offloading=True,
+        revision="v1.1",
+        trust_remote_code=True,
+        draft_model="draft.gguf",
+        conv_template="vicuna_v1.1",
+        default_sampling={"temperature": 0.2},
     )
 
     line = " ".join(prepare(ports, tmp_path).for_worker("worker-a-1", model).argv)
 
     for part in (
-        "--model-path m.gguf --engine llamacpp --model-names a,b",
+        "--model-path m.gguf --model-names a,b",
+        "--engine llamacpp",
         "--context-length 512",
         "--limit-worker-concurrency 3",
         '--engine-args {"n": 1, "gpu_memory_fraction": 0.5}',
         '--adapters {"x": "x.gguf"}',
         "--gpus 0,2",
+        "--device cuda --num-gpus 2 --max-gpu-memory 8GiB --dtype float16 --load-8bit --cpu-offloading --revision v1.1",
+        "--trust-remote-code --draft-model draft.gguf --conv-template vicuna_v1.1",
+        '--default-sampling {"temperature": 0.2}',
     ):
         assert part in line
+
+
+def test_a_launched_server_is_a_command_of_its_own(ports: Ports, tmp_path: Path) -> None:
+    model = LocalModel(
+        model="org/model", engine="vllm", gpus=(0, 1), gpu_memory_fraction=0.25, engine_args={"kv-cache-dtype": "fp8"}
+    )
+
+    argv = prepare(ports, tmp_path).for_worker("worker-model-1", model).argv
+
+    assert argv[4] == "vllm"
+    line = " ".join(argv)
+    for part in (
+        "--model-path org/model --model-names model",
+        "--gpus 0,1",
+        "--num-gpus 2",
+        "--gpu-memory-utilization 0.25",
+        '--engine-args {"kv-cache-dtype": "fp8"}',
+    ):
+        assert part in line
+    assert "--engine vllm" not in line
 
 
 def test_a_folder_for_logs_that_cannot_be_made_is_named(ports: Ports, tmp_path: Path) -> None:
@@ -127,3 +163,34 @@ def test_a_folder_for_logs_that_cannot_be_made_is_named(ports: Ports, tmp_path: 
 
     with pytest.raises(SetupError, match="Logs cannot be written to"):
         prepare(ports, tmp_path)
+
+
+def test_every_flag_for_a_worker_is_one_it_has(ports: Ports, tmp_path: Path) -> None:
+    entry = LocalModel(
+        model="m",
+        engine="hf",
+        num_gpus=2,
+        max_gpu_memory="8GiB",
+        device="cuda",
+        dtype="float16",
+        load_4bit=True,
+        cpu_offloading=True,
+        revision="v1.1",
+        trust_remote_code=True,
+        draft_model="d",
+        conv_template="one_shot",
+        default_sampling={"temperature": 0.2},
+    )
+    argv = prepare(ports, tmp_path).for_worker("worker-a-1", entry).argv
+
+    settings = WorkerSettings.from_argv(argv[argv.index("worker") + 1 :], prog="worker", description="")
+
+    assert (settings.device, settings.dtype, settings.quantization) == ("cuda", "float16", "int4")
+    assert (settings.num_gpus, settings.max_gpu_memory, settings.revision) == (2, "8GiB", "v1.1")
+    assert (settings.cpu_offloading, settings.trust_remote_code, settings.draft_model) == (True, True, "d")
+    assert (settings.conv_template, settings.default_sampling) == (["one_shot"], {"temperature": 0.2})
+
+
+def test_what_an_entry_does_not_say_is_left_to_the_worker(ports: Ports, tmp_path: Path) -> None:
+    line = prepare(ports, tmp_path).for_worker("worker-a-1", LocalModel(model="m", engine="hf")).argv
+    assert not {"--device", "--dtype", "--revision", "--load-8bit", "--default-sampling"} & set(line)

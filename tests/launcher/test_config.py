@@ -27,6 +27,18 @@ models:
     gpu_memory_fraction: 0.4
     engine_args: {n_gpu_layers: 10}
     adapters: {pirate: pirate.gguf}
+    num_gpus: 2
+    max_gpu_memory: 8GiB
+    device: cuda
+    dtype: float16
+    load_8bit: true
+    load_4bit: false
+    cpu_offloading: true
+    revision: v1.1
+    trust_remote_code: true
+    draft_model: draft.gguf
+    conv_template: vicuna_v1.1
+    default_sampling: {temperature: 0.2, max_tokens: 100}
   - endpoint: https://api.example.com/v1/
     model: gpt-next
     names: [hosted]
@@ -58,6 +70,8 @@ def test_every_key_is_read(tmp_path: Path) -> None:
     assert (config.host, config.port, config.controller_port, config.web) == ("0.0.0.0", 9000, 21001, False)
     assert [key.get_secret_value() for key in config.api_keys] == ["secret-1", "secret-2"]
     assert (local.names, local.gpus, local.engine_args) == (("first", "second"), (0, 1), {"n_gpu_layers": 10})
+    assert (local.num_gpus, local.device, local.quantization, local.revision) == (2, "cuda", "int8", "v1.1")
+    assert local.default_sampling == {"temperature": 0.2, "max_tokens": 100}
     assert hosted.api_key is not None
     assert hosted.api_key.get_secret_value() == "secret-3"
 
@@ -103,12 +117,14 @@ def test_keys_are_not_shown_when_a_configuration_is_printed(tmp_path: Path) -> N
         (
             "port: 8000\nhots: x\n",
             "fastchat.yaml:2: hots: there is no such key; did you mean 'host'? Allowed here: api_keys, api_keys_file, "
-            "controller_port, host, log_dir, models, policy, port, web",
+            "controller_port, endpoints, host, log_dir, models, policy, port, web",
         ),
         (
             "models:\n  - model: a\n    slot: 3\n",
             "fastchat.yaml:3: models[0].slot: there is no such key; did you mean 'slots'? Allowed here: adapters, "
-            "context_length, engine, engine_args, gpu_memory_fraction, gpus, model, names, replicas, slots",
+            "context_length, conv_template, cpu_offloading, default_sampling, device, draft_model, dtype, engine, "
+            "engine_args, gpu_memory_fraction, gpus, load_4bit, load_8bit, max_gpu_memory, model, names, num_gpus, "
+            "replicas, revision, slots, trust_remote_code",
         ),
         (
             "models:\n  - endpoint: http://a\n    model: b\n    replicas: 2\n",
@@ -143,6 +159,23 @@ def test_keys_are_not_shown_when_a_configuration_is_printed(tmp_path: Path) -> N
         (
             "models:\n  - model: a\n    gpu_memory_fraction: 0.5\n",
             "fastchat.yaml:2: models[0]: gpu_memory_fraction is a share of each GPU in 'gpus', which is empty",
+        ),
+        (
+            "models:\n  - model: a\n    gpus: [0]\n    num_gpus: 2\n",
+            "fastchat.yaml:2: models[0]: num_gpus is 2, but 'gpus' names only 1",
+        ),
+        (
+            "models:\n  - model: a\n    load_8bit: true\n    load_4bit: true\n",
+            "fastchat.yaml:2: models[0]: load_8bit and load_4bit are both true; choose one",
+        ),
+        (
+            "models:\n  - model: a\n    device: abacus\n",
+            "fastchat.yaml:3: models[0].device: 'abacus' was given; it should be 'cpu', 'cuda', 'mps', 'xpu' or 'npu'",
+        ),
+        (
+            "models:\n  - model: a\n    default_sampling: {heat: 1}\n",
+            "fastchat.yaml:3: models[0].default_sampling: its keys should be of: temperature, "
+            "top_p, top_k, min_p, presence_penalty, frequency_penalty, repetition_penalty, seed, max_tokens",
         ),
         (
             "policy: random\n",

@@ -1,6 +1,10 @@
 """What a GGUF file's header says about memory."""
 
+import json
+import os
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -94,3 +98,54 @@ def test_a_process_that_is_gone_holds_nothing() -> None:
     nobody = 2**22 + 1  # above the largest process id there can be
 
     assert (private_bytes(nobody), resident_bytes(nobody)) == (0, 0)
+
+
+def test_what_a_process_has_started_counts_as_its_own() -> None:
+    program = "held = bytearray(50_000_000); print(flush=True); input()"
+    before = private_bytes(os.getpid())
+    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        grown = private_bytes(os.getpid()) - before
+    assert grown > 40_000_000
+
+
+@pytest.fixture
+def model_folder(tmp_path: Path) -> Path:
+    config = {"dtype": "bfloat16", "num_hidden_layers": 10, "num_attention_heads": 8, "num_key_value_heads": 2}
+    (tmp_path / "config.json").write_text(json.dumps(config | {"hidden_size": 64, "max_position_embeddings": 1000}))
+    for number in (1, 2):
+        (tmp_path / f"model-0000{number}-of-00002.safetensors").write_bytes(b"\0" * 5000)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("fields", "weights", "cache"),
+    [
+        ({}, 10_000, 32_000 * BYTES_PER_TOKEN),
+        ({"dtype": "float32"}, 20_000, 32_000 * BYTES_PER_TOKEN * 2),
+        ({"load_8bit": True}, 5_150, 32_000 * BYTES_PER_TOKEN),
+        ({"load_4bit": True}, 3_500, 32_000 * BYTES_PER_TOKEN),
+        ({"slots": 3, "context_length": 200}, 10_000, 600 * BYTES_PER_TOKEN),
+        ({"slots": 300}, 10_000, 65_536 * BYTES_PER_TOKEN),
+        ({"engine_args": {"cache_tokens": 5000}}, 10_000, 5000 * BYTES_PER_TOKEN),
+        ({"device": "cuda"}, 0, 0),
+    ],
+)
+def test_a_folder_takes_what_its_weights_do_as_they_are_loaded(
+    model_folder: Path, fields: dict[str, object], weights: int, cache: int
+) -> None:
+    found = estimate(LocalModel.model_validate({"model": "m"} | fields), "hf", model_folder)
+
+    assert (found.weights, found.cache, found.is_complete) == (weights, cache, True)
+
+
+def test_weights_that_came_quantised_stay_as_they_are(model_folder: Path) -> None:
+    config = model_folder / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"quantization_config": {"quant_method": "gptq"}}))
+
+    assert estimate(LocalModel(model="m", dtype="float32"), "hf", model_folder).weights == 10_000
+
+
+def test_a_file_that_transformers_unpacks_is_of_unknown_size(model_file: Path) -> None:
+    assert not estimate(LocalModel(model="m"), "hf", model_file).is_complete

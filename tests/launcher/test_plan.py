@@ -81,7 +81,9 @@ def test_a_gpu_that_is_not_there_is_named() -> None:
 
 
 def test_an_engine_nobody_installed_is_refused_with_those_there_are() -> None:
-    with pytest.raises(SetupError, match=r"There is no engine 'abacus'\. Allowed: auto, llamacpp, scripted"):
+    with pytest.raises(
+        SetupError, match=r"There is no engine 'abacus'\. Allowed: auto, hf, llamacpp, openvino, scripted"
+    ):
         survey(LocalModel(model="scripted", engine="abacus"))
 
 
@@ -94,6 +96,16 @@ def test_a_scripted_model_takes_one_small_process() -> None:
     model = survey(LocalModel(model="scripted", replicas=3))
 
     assert (model.engine, model.replicas, model.estimate) == ("scripted", 3, Estimate())
+
+
+def test_a_launched_server_needs_its_program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    entry = LocalModel(model="org/model", engine="mlx")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SetupError, match="MLX is not installed here"):
+        survey(entry)
+    (tmp_path / "mlx_lm.server").touch(mode=0o755)
+
+    assert str(survey(entry)) == "model: org/model with mlx, 1 worker, of unknown size"
 
 
 def test_weights_of_unknown_size_are_said_to_be_unknown(tmp_path: Path) -> None:
@@ -141,3 +153,17 @@ def test_the_summary_has_a_line_a_model_and_the_total() -> None:
         "x, y: large at https://host",
         "together 4.0 GB of memory; available 8.0 GB",
     ]
+
+
+def test_what_the_entry_says_of_loading_reaches_the_engines_check(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"max_position_embeddings": 512, "quantization_config": {}}')
+    (tmp_path / "model.safetensors").touch()
+    for fields, complaint in (
+        ({"load_8bit": True}, "quantised already"),
+        ({"max_gpu_memory": "lots"}, "Write it like 8GiB"),
+        ({"device": "cpu", "num_gpus": 2}, "--num-gpus is for GPUs"),
+        ({"conv_template": "no-such-format"}, "no-such-format"),
+        ({"draft_model": "d"}, "has no draft model"),
+    ):
+        with pytest.raises(SetupError, match=complaint):
+            survey(LocalModel.model_validate({"model": str(tmp_path), "engine": "hf"} | fields))

@@ -1,6 +1,5 @@
 """`fastchat web` as a command: its flags, its start and its end."""
 
-import logging
 import socket
 import subprocess
 import sys
@@ -22,10 +21,6 @@ def settings(*flags: str) -> WebSettings:
 @pytest.mark.parametrize(
     ("flags", "word"),
     [
-        (["--controller-url", "http://localhost:21001"], "fastchat api"),
-        (["--controller", ""], "fastchat api"),
-        (["--register-api-endpoint-file", "api_endpoints.json"], "fastchat register"),
-        (["--register", "api_endpoints.json"], "fastchat register"),
         (["--moderate"], "later version"),
         (["--show-terms-of-use"], "later version"),
         (["--use-remote-storage"], "not logged"),
@@ -36,10 +31,12 @@ def test_a_flag_of_old_that_cannot_be_met_gets_a_word(flags: list[str], word: st
         settings(*flags)
 
 
-def test_sharing_says_how_else_and_goes_on(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.WARNING):
-        settings("--share", "--port", "1234")
-    assert "ssh -R" in caplog.text
+def test_it_starts_as_fastchats_did() -> None:
+    """Without a word it asks the controller of this machine; `--controller ""` leaves only the file."""
+    assert (settings().api_url, settings().controller_url) == (None, "http://localhost:21001")
+    alone = settings("--controller", "", "--share", "--register", "api_endpoints.json")
+    assert (alone.controller_url, alone.share) == ("", True)
+    assert str(alone.register_api_endpoint_file) == "api_endpoints.json"
 
 
 @pytest.mark.parametrize("flag", ["--concurrency-count", "--concurrency"])

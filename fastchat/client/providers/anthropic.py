@@ -1,0 +1,305 @@
+"""Anthropic's Messages API, at Anthropic or on Google's Vertex, through the `anthropic` SDK.
+
+Answers are always streamed from there, whatever the client asked for: the SDK wants that of long ones anyway.
+"""
+
+import json
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, NoReturn
+
+import anthropic
+import httpx2
+
+from fastchat.client.providers.base import (
+    Account,
+    FinishReason,
+    Piece,
+    ToolCallPiece,
+    Usage,
+    no_embeddings,
+    refuse,
+    stop_strings,
+)
+from fastchat.client.providers.conversation import (
+    Conversation,
+    Media,
+    Part,
+    Text,
+    Thought,
+    ToolResult,
+    Tools,
+    ToolUse,
+)
+from fastchat.client.providers.errors import refusal, timed_out, unreachable
+from fastchat.client.providers.google_login import check_is_googles
+from fastchat.client.providers.translator import DialectTranslator
+from fastchat.core.errors import InvalidRequest
+from fastchat.protocol.openai import ChatRequest, EmbeddingRequest
+
+NAME = "Anthropic"
+DEFAULT_MAX_TOKENS = 8192  # the API wants a limit; every model that is still served takes this one
+_UNKNOWN = (
+    *("frequency_penalty", "presence_penalty", "repetition_penalty", "min_p", "logit_bias", "logprobs"),
+    *("top_logprobs", "grammar", "stop_token_ids", "ignore_eos"),
+)
+# Fields of Anthropic's own that clients send along; they are passed on as they are.
+_PASSED_ON = ("thinking", "cache_control", "service_tier", "container", "context_management", "speed", "inference_geo")
+_FINISH: Mapping[str, FinishReason] = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "pause_turn": "stop",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "tool_use": "tool_calls",
+    "refusal": "content_filter",
+}
+# An error inside a stream comes with the status of the stream, 200; only its type says what happened.
+_STATUS = {
+    "invalid_request_error": 400,
+    "authentication_error": 401,
+    "billing_error": 402,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "request_too_large": 413,
+    "rate_limit_error": 429,
+    "timeout_error": 504,
+    "overloaded_error": 529,
+}
+
+
+def direct(account: Account) -> DialectTranslator:
+    client = anthropic.AsyncAnthropic(
+        api_key=account.api_key or "EMPTY",  # with none the SDK would look for one by itself
+        base_url=account.url,
+        max_retries=0,
+        timeout=_timeout(account),
+    )
+    return DialectTranslator(Anthropic(client, account), account.idle_s)
+
+
+def vertex(account: Account) -> DialectTranslator:
+    if account.api_key is None:
+        check_is_googles(account.url)
+    client = anthropic.AsyncAnthropicVertex(
+        project_id=account.settings["project"],
+        region=account.settings["location"],
+        access_token=account.api_key,
+        base_url=f"{account.url}/v1",
+        max_retries=0,
+        timeout=_timeout(account),
+    )
+    return DialectTranslator(Anthropic(client, account), account.idle_s)
+
+
+def _timeout(account: Account) -> httpx2.Timeout:
+    return httpx2.Timeout(account.idle_s, connect=account.connect_s)
+
+
+class Anthropic:
+    def __init__(self, client: anthropic.AsyncAnthropic | anthropic.AsyncAnthropicVertex, account: Account) -> None:
+        self._client = client
+        self._key = account.api_key
+
+    async def chat(self, request: ChatRequest) -> AsyncGenerator[Piece, None]:
+        body = to_messages(request)
+        # The typed arguments know less than the API takes, so all of it goes as the body.
+        stream = await self._client.messages.create(
+            model=request.model, max_tokens=body["max_tokens"], messages=[], stream=True, extra_body=body
+        )
+        async with stream:
+            reader = _Reader()
+            async for event in stream:
+                piece = reader.read(event)
+                if piece is not None:
+                    yield piece
+
+    async def embed(self, request: EmbeddingRequest) -> NoReturn:
+        no_embeddings(NAME)
+
+    def errors(self) -> AbstractContextManager[None]:
+        return _as_ours(self._key)
+
+    async def close(self) -> None:
+        await self._client.close()
+
+
+@contextmanager
+def _as_ours(key: str | None) -> Iterator[None]:
+    try:
+        yield
+    except anthropic.APIStatusError as error:
+        told = error.body.get("error") if isinstance(error.body, dict) else None
+        told = told if isinstance(told, dict) else {}
+        status = _STATUS.get(str(told.get("type")), error.status_code if error.status_code >= 400 else 502)
+        message = str(told.get("message") or error.message)
+        raise refusal(NAME, status, message, error.response.headers, key=key) from error
+    except anthropic.APITimeoutError as error:
+        raise timed_out(NAME) from error
+    except (anthropic.APIConnectionError, httpx2.TransportError) as error:
+        raise unreachable(NAME) from error
+
+
+def to_messages(request: ChatRequest) -> dict[str, Any]:
+    """The body of the request in Anthropic's words."""
+    refuse(request, NAME, *_UNKNOWN)
+    conversation = Conversation.read(request.messages)
+    body: dict[str, Any] = {
+        "max_tokens": request.max_completion_tokens or request.max_tokens or DEFAULT_MAX_TOKENS,
+        "messages": [
+            {"role": turn.role, "content": [_block(part) for part in turn.parts]} for turn in conversation.turns
+        ],
+    }
+    if conversation.system:
+        body["system"] = conversation.system
+    body |= _sampling(request) | _tools(request) | _output(request)
+    extra = request.model_extra or {}
+    return body | {name: extra[name] for name in _PASSED_ON if extra.get(name) is not None}
+
+
+def _sampling(request: ChatRequest) -> dict[str, Any]:
+    """Values that change nothing are left out: newer models refuse to be given both temperature and top_p."""
+    fields: dict[str, Any] = {}
+    if request.temperature is not None and request.temperature != 1:
+        fields["temperature"] = min(request.temperature, 1.0)
+    if request.top_p is not None and request.top_p != 1:
+        fields["top_p"] = request.top_p
+    if request.top_k is not None and request.top_k > 0:
+        fields["top_k"] = request.top_k
+    if stop := stop_strings(request):
+        fields["stop_sequences"] = stop
+    if request.user:
+        fields["metadata"] = {"user_id": request.user}
+    return fields
+
+
+def _tools(request: ChatRequest) -> dict[str, Any]:
+    tools = Tools.read(request)
+    if not tools.functions:
+        return {}
+    described = []
+    for function in tools.functions:
+        tool: dict[str, Any] = {"name": function.name, "input_schema": function.parameters or {"type": "object"}}
+        if function.description:
+            tool["description"] = function.description
+        if function.strict is not None:
+            tool["strict"] = function.strict
+        described.append(tool)
+    choice: dict[str, Any] = {"type": {"required": "any"}.get(tools.mode, tools.mode)}
+    if tools.only:
+        choice = {"type": "tool", "name": tools.only}
+    if request.parallel_tool_calls is False and tools.mode != "none":
+        choice["disable_parallel_tool_use"] = True
+    return {"tools": described, "tool_choice": choice}
+
+
+def _output(request: ChatRequest) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    config: dict[str, Any] = {}
+    wanted = request.response_format
+    if wanted and wanted.type == "json_object":
+        raise InvalidRequest(f"{NAME} has no 'json_object'. Send 'json_schema' with a schema.", param="response_format")
+    if wanted and wanted.json_schema:
+        config["format"] = {"type": "json_schema", "schema": wanted.json_schema.json_schema}
+    effort = (request.model_extra or {}).get("reasoning_effort")
+    if effort == "none":
+        fields["thinking"] = {"type": "disabled"}
+    elif effort:
+        config["effort"] = {"minimal": "low"}.get(effort, effort)
+        fields["thinking"] = {"type": "adaptive"}
+    return fields | ({"output_config": config} if config else {})
+
+
+def _block(part: Part) -> dict[str, Any]:
+    match part:
+        case Text(text):
+            return {"type": "text", "text": text}
+        case Media():
+            kind = "image" if part.media_type.startswith("image/") else "document"
+            inline = {"type": "base64", "media_type": part.media_type, "data": part.base64}
+            return {"type": kind, "source": {"type": "url", "url": part.url} if part.url else inline}
+        case ToolUse(id, name, arguments):
+            return {"type": "tool_use", "id": id, "name": name, "input": arguments}
+        case ToolResult(id):
+            content = [_block(inner) for inner in part.parts]
+            return {"type": "tool_result", "tool_use_id": id, "content": content}
+        case Thought(block):
+            return dict(block)
+
+
+class _Reader:
+    """Events of one answer → pieces."""
+
+    def __init__(self) -> None:
+        self._prompt = (0, 0)  # tokens of the prompt, and how many of them were cached
+        self._tools = -1  # index of the tool call that is being written
+        self._has_arguments = True
+        self._thought: dict[str, Any] | None = None
+
+    def read(self, event: Any) -> Piece | None:  # Any: the union of the SDK's event classes, told apart by `type`
+        match event.type:
+            case "message_start":
+                self._prompt = _prompt_tokens(event.message.usage)
+                return Piece()
+            case "content_block_start":
+                return self._start(event.content_block)
+            case "content_block_delta":
+                return self._delta(event.delta)
+            case "content_block_stop":
+                return self._stop()
+            case "message_delta":
+                return self._end(event)
+        return None
+
+    def _start(self, block: Any) -> Piece | None:  # Any: as `read`
+        match block.type:
+            case "tool_use":
+                self._tools += 1
+                self._has_arguments = bool(block.input)
+                arguments = json.dumps(block.input) if block.input else ""
+                return Piece(tool_calls=(ToolCallPiece(self._tools, arguments, block.id, block.name),))
+            case "thinking":
+                self._thought = {"type": "thinking", "thinking": block.thinking, "signature": block.signature}
+            case "redacted_thinking":
+                self._thought = {"type": "redacted_thinking", "data": block.data}
+            case "text" if block.text:
+                return Piece(text=block.text)
+        return None
+
+    def _delta(self, delta: Any) -> Piece | None:  # Any: as `read`
+        match delta.type:
+            case "text_delta":
+                return Piece(text=delta.text)
+            case "input_json_delta":
+                self._has_arguments = self._has_arguments or bool(delta.partial_json)
+                return Piece(tool_calls=(ToolCallPiece(self._tools, delta.partial_json),))
+            case "thinking_delta" if self._thought is not None:
+                self._thought["thinking"] += delta.thinking
+                return Piece(reasoning=delta.thinking)
+            case "signature_delta" if self._thought is not None:
+                self._thought["signature"] += delta.signature
+        return None
+
+    def _stop(self) -> Piece | None:
+        if not self._has_arguments:
+            self._has_arguments = True
+            return Piece(tool_calls=(ToolCallPiece(self._tools, "{}"),))
+        if self._thought is not None:
+            thought, self._thought = self._thought, None
+            return Piece(extra={"thinking_blocks": [thought]})
+        return None
+
+    def _end(self, event: Any) -> Piece | None:  # Any: as `read`
+        reason = event.delta.stop_reason
+        if not reason:
+            return None  # counts so far; those of the end have them too
+        details = event.usage.output_tokens_details
+        thinking = details.thinking_tokens if details else 0
+        usage = Usage(self._prompt[0], event.usage.output_tokens, self._prompt[1], thinking or 0)
+        return Piece(finish_reason=_FINISH.get(reason, "stop"), usage=usage)
+
+
+def _prompt_tokens(usage: Any) -> tuple[int, int]:  # Any: as `_Reader.read`
+    """OpenAI counts the whole prompt; Anthropic counts what was cached, and what is cached from here on, apart."""
+    cached = usage.cache_read_input_tokens or 0
+    return usage.input_tokens + cached + (usage.cache_creation_input_tokens or 0), cached
