@@ -15,7 +15,7 @@ from benchmarks.machine import this_machine, versions
 from benchmarks.peers.environments import ENVIRONMENTS
 from benchmarks.results import Aim, Record
 
-NAMES = ("gateway", "http_client", "serving", "footprint")
+NAMES = ("gateway", "http_client", "serving", "engines", "vllm_cpu", "footprint")
 _HERE = Path(__file__).parent
 _QUICK_FOLDER = _HERE.parent / ".cache" / "benchmarks"
 

@@ -5,6 +5,7 @@ Run as a process it loads the engine, then reads a `Job` a line and answers each
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 import time
@@ -13,8 +14,10 @@ from dataclasses import asdict, dataclass
 from types import TracebackType
 from typing import Self
 
+import psutil
 import uvloop
 
+from benchmarks.clocks import cpu_s
 from benchmarks.servers import ROOT
 from fastchat.engines.base import ChatPrompt, Engine, GenerationRequest, Sampling
 from fastchat.engines.registry import EngineOptions, load_engine
@@ -40,8 +43,12 @@ class Result:
 class EngineAlone:
     """The process, from outside."""
 
-    def __init__(self, model_path: str, *, slots: int, context_length: int) -> None:
-        command = [sys.executable, "-m", "benchmarks.engine_alone", model_path, str(slots), str(context_length)]
+    def __init__(
+        self, model_path: str, *, slots: int, context_length: int, engine: str = "llamacpp", threads: int | None = None
+    ) -> None:
+        options: dict[str, object] = {"slots": slots, "context_length": context_length}
+        options["engine_args"] = {"threads": threads} if threads else {}
+        command = [sys.executable, "-m", "benchmarks.engine_alone", engine, model_path, json.dumps(options)]
         self._child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
         self._read()
 
@@ -66,18 +73,20 @@ class EngineAlone:
         self._child.communicate()
 
 
-async def _serve(model_path: str, slots: int, context_length: int) -> None:
-    engine = await load_engine("llamacpp", EngineOptions(model_path, slots=slots, context_length=context_length))
+async def _serve(name: str, model_path: str, options: str) -> None:
+    engine = await load_engine(name, EngineOptions(model_path, **json.loads(options)))
     print("ready", flush=True)
     while line := await asyncio.to_thread(sys.stdin.readline):
         print(json.dumps(asdict(await _run(engine, Job(**json.loads(line))))), flush=True)
 
 
 async def _run(engine: Engine, job: Job) -> Result:
-    wall, cpu = time.perf_counter(), time.process_time()
+    # Some engines compute in a process of their own.
+    pids = [os.getpid(), *(child.pid for child in psutil.Process().children())]
+    wall, cpu = time.perf_counter(), cpu_s(pids)
     callers = (_call(engine, job, number) for number in range(job.concurrency))
     tokens = sum(await asyncio.gather(*callers))
-    return Result(tokens, time.perf_counter() - wall, time.process_time() - cpu)
+    return Result(tokens, time.perf_counter() - wall, cpu_s(pids) - cpu)
 
 
 async def _call(engine: Engine, job: Job, caller: int) -> int:
@@ -92,4 +101,4 @@ async def _call(engine: Engine, job: Job, caller: int) -> int:
 
 
 if __name__ == "__main__":
-    uvloop.run(_serve(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))
+    uvloop.run(_serve(*sys.argv[1:]))

@@ -45,12 +45,12 @@ class Server:
         """The process and its children, as of now."""
         return [self._child.pid, *(child.pid for child in psutil.Process(self._child.pid).children(recursive=True))]
 
-    def wait_ready(self, path: str, *, poll_s: float = 0.05) -> float:
+    def wait_ready(self, path: str, *, poll_s: float = 0.05, limit_s: float = START_LIMIT_S) -> float:
         """Seconds from the start of the process until `path` was answered with 200."""
         while not self._answers(path):
             if self._child.poll() is not None:
                 raise RuntimeError(f"{self.name} ended instead of starting:\n{self._log.read_text()[-3000:]}")
-            if time.perf_counter() - self._started > START_LIMIT_S:
+            if time.perf_counter() - self._started > limit_s:
                 raise RuntimeError(f"{self.name} did not become ready:\n{self._log.read_text()[-3000:]}")
             time.sleep(poll_s)
         return time.perf_counter() - self._started

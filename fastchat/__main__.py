@@ -10,6 +10,7 @@ from typing import NamedTuple
 class Command(NamedTuple):
     module: str
     summary: str
+    arguments: tuple[str, ...] = ()  # what distinguishes commands of one module, given to it before the user's
 
 
 COMMANDS = {
@@ -18,9 +19,19 @@ COMMANDS = {
     "config": Command("config", "check a fastchat.yaml, or print its schema"),
     "controller": Command("controller", "keep the list of workers"),
     "worker": Command("worker", "serve one or more models"),
+    "vllm": Command("launched", "start vLLM and bring its model into the system", ("vllm",)),
+    "sglang": Command("launched", "likewise SGLang", ("sglang",)),
+    "mlx": Command("launched", "likewise MLX, on a Mac", ("mlx",)),
+    "lightllm": Command("launched", "likewise LightLLM", ("lightllm",)),
+    "launch": Command("launched", "likewise any OpenAI-compatible server, by its command line", ("launch",)),
     "api": Command("api", "serve the OpenAI API over all workers"),
     "web": Command("web", "serve the web page"),
+    "chat": Command("chat", "talk to a model in the terminal, loaded here or on a server"),
+    "answer": Command("answer", "ask a model one question"),
+    "prompts": Command("prompts", "show prompt formats, and the exact text a model gets"),
     "register": Command("register", "announce an OpenAI-compatible server to a controller"),
+    "pull": Command("pull", "fetch a model ahead"),
+    "weights": Command("weights", "describe, verify, convert and merge weights"),
     "keys": Command("keys", "make API keys"),
     "message": Command("message", "send one message to a model, to see whether it answers"),
     "shutdown": Command("shutdown", "stop servers of this machine"),
@@ -43,7 +54,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"fastchat: there is no command {arguments[0]!r}.\n\n{_overview()}", file=sys.stderr)
         raise SystemExit(2)
     else:
-        run_command(COMMANDS[arguments[0]].module, arguments[1:])
+        command = COMMANDS[arguments[0]]
+        run_command(command.module, [*command.arguments, *arguments[1:]])
 
 
 def run_command(module: str, argv: Sequence[str] | None = None) -> None:

@@ -36,3 +36,5 @@ class Environment:
 FASTCHAT = Environment("fastchat", "fschat", pip_flags=("--no-deps",))
 LITELLM = Environment("litellm", "litellm")
 ENVIRONMENTS = (FASTCHAT, LITELLM)
+# Takes half an hour to build, so it is not among those above: see README.md.
+LLAMA_NATIVE = Environment("llama_native", "llama-cpp-python")

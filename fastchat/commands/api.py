@@ -1,10 +1,12 @@
 """`fastchat api`, as before `python3 -m fastchat.serve.openai_api_server`."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from pydantic_settings import SettingsConfigDict
 
 from fastchat.access.keys import KeyRing
+from fastchat.client.endpoint_file import load_endpoints
 from fastchat.core.errors import SetupError
 from fastchat.core.serving import ServerSettings, run
 from fastchat.core.settings import Items, OptionalItems, setting
@@ -18,7 +20,10 @@ class ApiSettings(ServerSettings):
 
     port: int = setting(8000, "port to listen on; 0 takes a free one")
     controller_address: str = setting(
-        "http://localhost:21001", "controller that knows the workers", "--controller", metavar="URL"
+        "http://localhost:21001", "controller that knows the workers; empty for none", "--controller", metavar="URL"
+    )
+    register_api_endpoint_file: Path | None = setting(
+        None, "JSON file of models that others serve", "--register", metavar="FILE"
     )
     token: str | None = setting(None, "the controller's secret; better set by environment", env=TOKEN_ENV)
     api_keys: OptionalItems = setting(
@@ -46,6 +51,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise SetupError("--api-keys (or FASTCHAT_API_KEYS) is given but names no key. Without it everybody may call.")
     ring = KeyRing.load(settings.api_keys or (), settings.api_keys_file)
     listener = settings.listener()
+    file = settings.register_api_endpoint_file
     options = GatewayOptions(
         controller_url=settings.controller_address,
         token=settings.token,
@@ -53,6 +59,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         body_limit=round(settings.max_body_mb * 2**20),
         idle_s=settings.worker_api_timeout,
         drain_s=settings.drain_s,
+        endpoints=load_endpoints(file) if file else (),
     )
     run(run_gateway(options, listener, ring, _cors(settings)))
 

@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _check(path: Path) -> None:
     config, source = config_file.load(path)
     machine = this_machine()
-    models = make_plan(config.models, machine, source.locate)
+    models = make_plan(config.served, machine, source.locate)
     print(f"{path}: OK")
     for line in summary(models, machine):
         print(f"  {line}")

@@ -6,14 +6,22 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 from rich.console import Console
 
 from fastchat.core.errors import SetupError
+from fastchat.engines.registry import DataType, Device
 from fastchat.launcher.config import HostedModel, LocalModel, Surroundings
 from fastchat.launcher.remote import Remote, connect, wire_entry
 from fastchat.launcher.views import model_table
 
+_SWITCHES = {
+    "--load-8bit": "round the weights to 8 bits while they are loaded",
+    "--load-4bit": "round the weights to 4 bits while they are loaded",
+    "--cpu-offloading": "keep weights that do not fit on the GPU in memory",
+    "--trust-remote-code": "run Python that comes with the model; only for authors you trust",
+}
 _ENTRY_FIELDS = {*LocalModel.model_fields, *HostedModel.model_fields}
 
 
@@ -54,6 +62,17 @@ def _add_entry_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--slots", type=int, metavar="N", help="requests answered at the same time")
     parser.add_argument("--replicas", type=int, metavar="N", help="worker processes that serve it (default: 1)")
     parser.add_argument("--gpus", metavar="0,1", type=lambda text: text.split(","), help="the GPUs each replica sees")
+    parser.add_argument("--num-gpus", type=int, metavar="N", help="how many of them the weights are spread over")
+    parser.add_argument("--max-gpu-memory", metavar="SIZE", help="memory for weights on each GPU, as 8GiB")
+    parser.add_argument("--device", choices=get_args(Device), help="what computes (default: the best there is)")
+    parser.add_argument("--dtype", choices=get_args(DataType), help="number format of the weights")
+    for switch, meaning in _SWITCHES.items():
+        parser.add_argument(switch, action="store_const", const=True, help=meaning)
+    parser.add_argument("--revision", metavar="NAME", help="branch, tag or commit of a model on the hub")
+    parser.add_argument("--draft-model", metavar="PATH", help="a small model that proposes tokens")
+    parser.add_argument("--conv-template", metavar="NAME|FILE", help="prompt format (default: the model's own)")
+    parser.add_argument("--default-sampling", metavar="JSON", type=_json, help="sampling of requests that do not say")
+    parser.add_argument("--adapters", metavar="JSON", type=_json, help="LoRA adapters: the name clients use → its path")
     parser.add_argument("--engine-args", metavar="JSON", type=_json, help="the engine's own settings")
     parser.add_argument("--endpoint", metavar="URL", help="an OpenAI-compatible server that runs it instead of us")
     parser.add_argument("--api-key", metavar="env:NAME", help="that server's key, taken from the environment")

@@ -4,10 +4,13 @@ import asyncio
 import os
 import signal
 from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
 
 import aiohttp
 from pydantic_settings import SettingsConfigDict
 
+from fastchat.client.endpoint_file import read_endpoint_file
 from fastchat.client.registration import Registration
 from fastchat.core import logs
 from fastchat.core.errors import SetupError
@@ -25,6 +28,9 @@ class RegisterSettings(Settings):
     upstream_model: str | None = setting(None, "the server's own name for the model, where it differs")
     capacity: int = setting(8, "requests it answers at the same time", metavar="N")
     api_key: str | None = setting(None, "key the server wants; env:NAME reads it from the environment", metavar="KEY")
+    register_api_endpoint_file: Path | None = setting(
+        None, "announce the models of this JSON file instead", "--register", metavar="FILE"
+    )
     token: str | None = setting(None, "the controller's secret; better set by environment", env=TOKEN_ENV)
 
 
@@ -32,27 +38,42 @@ def main(argv: Sequence[str] | None = None) -> None:
     settings = RegisterSettings.from_argv(
         argv, prog="fastchat register", description="Announce an OpenAI-compatible server for as long as this runs."
     )
-    if not settings.worker_name.startswith(("http://", "https://")):
+    if settings.register_api_endpoint_file is None and not settings.worker_name.startswith(("http://", "https://")):
         raise SetupError(f"--worker-name takes the address of a server, http://…; given: {settings.worker_name!r}.")
     logs.configure()
     run(_register(settings))
 
 
 async def _register(settings: RegisterSettings) -> None:
-    url = settings.worker_name.rstrip("/").removesuffix("/v1")
-    key = _key(settings.api_key)
     async with aiohttp.ClientSession() as session:
-        names = settings.model_names or await _names(session, url, key)
-        models = tuple(ServedModel(name=name, upstream_name=settings.upstream_model) for name in names)
-        announcement = Announcement(url=url, models=models, capacity=settings.capacity, api_key=key)
-        registration = Registration(session, settings.controller_address, lambda: announcement, settings.token)
+        registrations = [
+            Registration(session, settings.controller_address, partial(_same, announcement), settings.token)
+            for announcement in await _announcements(session, settings)
+        ]
         loop, stop = asyncio.get_running_loop(), asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop.set)
-        running = asyncio.create_task(registration.run())
-        await stop.wait()
-        registration.leave()
-        await running
+        async with asyncio.TaskGroup() as group:
+            for registration in registrations:
+                group.create_task(registration.run())
+            await stop.wait()
+            for registration in registrations:
+                registration.leave()
+
+
+def _same(announcement: Announcement) -> Announcement:
+    return announcement
+
+
+async def _announcements(session: aiohttp.ClientSession, settings: RegisterSettings) -> list[Announcement]:
+    if settings.register_api_endpoint_file:
+        entries = read_endpoint_file(settings.register_api_endpoint_file)
+        return [entry.announcement(name) for name, entry in entries.items()]
+    url = settings.worker_name.rstrip("/").removesuffix("/v1")
+    key = _key(settings.api_key)
+    names = settings.model_names or await _names(session, url, key)
+    models = tuple(ServedModel(name=name, upstream_name=settings.upstream_model) for name in names)
+    return [Announcement(url=url, models=models, capacity=settings.capacity, api_key=key)]
 
 
 def _key(given: str | None) -> str | None:

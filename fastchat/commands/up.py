@@ -27,9 +27,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     flags = _parser().parse_args(argv)
     file = config_file.load(flags.config) if flags.config else None
     config = _with_flags(file.config if file else Config(), flags)
-    for entry in config.models:
+    for entry in config.served:
         fetch(entry)
-    models = make_plan(config.models, this_machine(), file.source.locate if file and not flags.models else nowhere)
+    models = make_plan(config.served, this_machine(), file.source.locate if file and not flags.models else nowhere)
     supervisor = Supervisor(config, models, choose_view(Console()))
     run(supervisor.run())
     if supervisor.failure:

@@ -6,13 +6,21 @@ FastChat's model flags keep their names; those whose way of quantising has died 
 import logging
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, ClassVar
 
 from fastchat.core.errors import SetupError
 from fastchat.core.settings import Items, Settings, setting
+from fastchat.engines.automatic import EngineChoice, choose_engine
 from fastchat.engines.base import Engine
-from fastchat.engines.registry import DataType, Device, EngineOptions, Quantization, choose_engine, load_engine
+from fastchat.engines.formats import Choice, choose_format, formatted
+from fastchat.engines.registry import (
+    DataType,
+    Device,
+    EngineOptions,
+    Quantization,
+    load_engine,
+    supported_options,
+)
 from fastchat.model.sources import resolve
 
 log = logging.getLogger(__name__)
@@ -74,10 +82,11 @@ class ModelSettings(Settings):
         Raises:
             SetupError: there is no such model, or no engine here loads it as asked.
         """
-        path = resolve(model_path)
-        name = choose_engine(path) if self.engine == "auto" else self.engine
-        log.info("loading %s with engine %s", path, name)
-        template = of_model(self.conv_template, number)
+        path = resolve(model_path, self.revision)
+        engine_choice = choose_engine(path) if self.engine == "auto" else EngineChoice(self.engine, "--engine names it")
+        name = engine_choice.engine
+        log.info("loading %s with engine %s (%s)", path, name, engine_choice.reason)
+        choice = self._choose_format(name, path, model_path, number)
         options = EngineOptions(
             model_path=path,
             context_length=self.context_length,
@@ -90,11 +99,22 @@ class ModelSettings(Settings):
             cpu_offloading=self.cpu_offloading,
             trust_remote_code=self.trust_remote_code,
             draft_model=resolve(self.draft_model) if self.draft_model else None,
-            chat_template=_read_template(template) if template else None,
+            chat_template=choice.template_for(name) if choice else None,
             adapters=self.adapters,
             engine_args=self.engine_args,
         )
-        return await load_engine(name, options)
+        engine = await load_engine(name, options)
+        return formatted(engine, choice) if choice else engine
+
+    def _choose_format(self, engine: str, path: str, model_path: str, number: int) -> Choice | None:
+        """None where the engine renders in its own way and nobody asked for another."""
+        wanted = of_model(self.conv_template, number)
+        if not wanted and "chat_template" not in (supported_options(engine) or ()):
+            return None
+        choice = choose_format(wanted, path, model_path)
+        level = logging.INFO if choice.can_chat else logging.WARNING
+        log.log(level, "prompt format of %s: %s (%s)", model_path, choice.name, choice.reason)
+        return choice
 
 
 def of_model(values: list[str], number: int) -> str | None:
@@ -102,10 +122,3 @@ def of_model(values: list[str], number: int) -> str | None:
     if len(values) <= 1:
         return values[0] if values else None
     return values[number] if number < len(values) else None
-
-
-def _read_template(file: str) -> str:
-    try:
-        return Path(file).expanduser().read_text()
-    except OSError as error:
-        raise SetupError(f"--conv-template {file}: {error.strerror}. It takes the path of a Jinja file.") from None

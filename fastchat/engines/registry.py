@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, fields
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
-from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, TypeAlias, cast
 
@@ -46,20 +45,6 @@ EngineFactory = Callable[[EngineOptions], Awaitable[Engine]]
 
 def engine_names() -> list[str]:
     return sorted(entry_points(group=GROUP).names)
-
-
-def choose_engine(model_path: str) -> str:
-    """The engine `auto` stands for."""
-    if model_path.split(":")[0] == "scripted":
-        return "scripted"
-    if model_path.endswith(".gguf"):
-        return "llamacpp"
-    if (Path(model_path) / "config.json").is_file():
-        return "hf"
-    raise SetupError(
-        f"No engine here reads {model_path!r}. Give a .gguf file, a folder with config.json and weights, 'builtin' for "
-        f"the built-in model, or --engine with one of: {', '.join(engine_names())}."
-    )
 
 
 def check_options(name: str, options: EngineOptions) -> None:

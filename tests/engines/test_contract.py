@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 
 from fastchat.core.errors import ContextLengthExceeded, FastChatError, InvalidRequest
-from fastchat.engines.base import ChatPrompt, Engine, GenerationRequest, JsonConstraint, Sampling, TextPrompt
+from fastchat.engines.base import ChatPrompt, Engine, Feature, GenerationRequest, JsonConstraint, Sampling, TextPrompt
 from tests.engines.asking import CLOCK, WEATHER, ask, chat, spoken, user
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -27,6 +27,12 @@ PERSON = {
     "$defs": {"job": {"type": "object", "properties": {"paid": {"type": "boolean"}}, "required": ["paid"]}},
 }
 ENDLESS = GenerationRequest(TextPrompt("Once upon a time"), Sampling(ignore_eos=True))
+
+
+def needs(engine: Engine, feature: Feature) -> None:
+    """Skip a test of what this engine does not say it has; that it refuses it then is a test of its own."""
+    if feature not in engine.info.features:
+        pytest.skip(f"the engine {engine.info.engine!r} has no {feature}")
 
 
 async def test_deltas_are_increments_and_only_the_last_finishes(engine: Engine) -> None:
@@ -100,11 +106,10 @@ async def test_a_stop_string_may_hold_characters_of_many_bytes(engine: Engine) -
 
 
 async def test_a_stop_token_ends_the_answer_and_is_not_sent(engine: Engine) -> None:
-    whole = await ask(engine, chat("Tell me about the sea.", top_logprobs=0))
-    spelled = [bytes(entry.bytes).decode() for entry in whole.logprobs]
-    stop = await engine.tokenize(spelled[2], add_special=False)
-    cut = await ask(engine, chat("Tell me about the sea.", stop_token_ids=tuple(stop)))
-    assert cut.text == "".join(spelled[:2])
+    whole = await ask(engine, chat("Tell me about the sea."))
+    before, stop = (tokens := await engine.tokenize(whole.text, add_special=False))[:2], tokens[2]
+    cut = await ask(engine, chat("Tell me about the sea.", stop_token_ids=(stop,)))
+    assert cut.text == await engine.detokenize(before) != ""
     assert cut.finish_reason == "stop"
     assert cut.usage.completion_tokens == 3
 
@@ -147,6 +152,7 @@ async def test_strangers_get_their_own_answers(engine: Engine) -> None:
 
 
 async def test_json_validates_against_its_schema(engine: Engine) -> None:
+    needs(engine, "json_schema")
     request = GenerationRequest(
         ChatPrompt([user("Describe a person as JSON.")]),
         Sampling(temperature=0, max_tokens=100),
@@ -158,6 +164,7 @@ async def test_json_validates_against_its_schema(engine: Engine) -> None:
 
 
 async def test_a_schema_that_is_none_is_the_callers_error(engine: Engine) -> None:
+    needs(engine, "json_schema")
     request = GenerationRequest(ChatPrompt([user("Hi")]), constraint=JsonConstraint({"type": "objec"}))
     with pytest.raises(InvalidRequest) as caught:
         await ask(engine, request)
@@ -166,6 +173,7 @@ async def test_a_schema_that_is_none_is_the_callers_error(engine: Engine) -> Non
 
 @pytest.mark.parametrize("choice", ["required", "get_time"])
 async def test_a_demanded_tool_is_called(engine: Engine, choice: str) -> None:
+    needs(engine, "tools")
     tools = [CLOCK, WEATHER]
     prompt = ChatPrompt([user("What time is it?")], tools, choice)
     answer = await ask(engine, GenerationRequest(prompt, Sampling(temperature=0, max_tokens=60)))
@@ -181,6 +189,7 @@ async def test_a_demanded_tool_is_called(engine: Engine, choice: str) -> None:
 
 
 async def test_tools_that_must_not_be_called_are_not(engine: Engine) -> None:
+    needs(engine, "tools")
     prompt = ChatPrompt([user("Hello!")], [WEATHER], "none")
     answer = await ask(engine, GenerationRequest(prompt, Sampling(temperature=0, max_tokens=8)))
     assert answer.text
@@ -196,6 +205,7 @@ async def test_a_final_assistant_message_is_continued(engine: Engine) -> None:
 
 
 async def test_logprobs_spell_the_text(engine: Engine) -> None:
+    needs(engine, "logprobs")
     answer = await ask(engine, chat("Tell me about the sea.", top_logprobs=3))
     assert b"".join(bytes(entry.bytes) for entry in answer.logprobs).decode() == answer.text
     for entry in answer.logprobs:
@@ -207,12 +217,14 @@ async def test_logprobs_spell_the_text(engine: Engine) -> None:
 
 
 async def test_logprobs_of_the_chosen_token_alone(engine: Engine) -> None:
+    needs(engine, "logprobs")
     answer = await ask(engine, chat("Tell me about the sea.", top_logprobs=0))
     assert answer.logprobs
     assert all(entry.top == () for entry in answer.logprobs)
 
 
 async def test_logprobs_tell_nothing_of_a_stop_string(engine: Engine) -> None:
+    needs(engine, "logprobs")
     answer = await ask(engine, spoken("alpha beta gamma", stop=("beta",), top_logprobs=0))
     told = b"".join(bytes(entry.bytes) for entry in answer.logprobs[:-1]).decode()
     assert '"alpha '.startswith(told)
@@ -261,6 +273,7 @@ async def test_token_ids_that_do_not_exist_are_the_callers_error(engine: Engine)
 
 
 async def test_embeddings_are_unit_vectors_that_depend_on_the_text(engine: Engine) -> None:
+    needs(engine, "embeddings")
     tokens = await engine.tokenize("A cat.", add_special=True)
     embeddings = await engine.embed(["A cat.", "The stock market fell.", tokens])
     assert {len(row) for row in embeddings.rows} == {engine.info.embedding_size}
@@ -269,6 +282,31 @@ async def test_embeddings_are_unit_vectors_that_depend_on_the_text(engine: Engin
     assert cat_again == pytest.approx(cat, abs=1e-3)
     assert cat != pytest.approx(market, abs=1e-3)
     assert embeddings.prompt_tokens >= 2 * len(tokens)
+
+
+@pytest.mark.parametrize(
+    ("feature", "request_"),
+    [
+        ("logprobs", chat("Hi", top_logprobs=0)),
+        ("logprobs", chat("Hi", top_logprobs=2)),
+        ("infill", GenerationRequest(TextPrompt("a", suffix="b"))),
+        ("adapters", GenerationRequest(TextPrompt("a"), adapter="any")),
+    ],
+)
+async def test_what_an_engine_does_not_have_it_refuses(
+    engine: Engine, feature: Feature, request_: GenerationRequest
+) -> None:
+    if feature in engine.info.features:
+        pytest.skip(f"the engine {engine.info.engine!r} has {feature}")
+    with pytest.raises(InvalidRequest):
+        await ask(engine, request_)
+
+
+async def test_an_engine_without_embeddings_says_so(engine: Engine) -> None:
+    assert ("embeddings" in engine.info.features) == (engine.info.embedding_size is not None)
+    if engine.info.embedding_size is None:
+        with pytest.raises(InvalidRequest):
+            await engine.embed(["A cat."])
 
 
 async def test_it_is_healthy_while_it_answers(engine: Engine) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastchat.engines.base import Delta, ToolCallDelta
-from fastchat.engines.llamacpp.tools import CallReader, as_text, describe
+from fastchat.engines.tools import CallReader, as_text, describe
 from tests.engines.asking import CLOCK, WEATHER, Answer, user
 
 json_objects = st.dictionaries(

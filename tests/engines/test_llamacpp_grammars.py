@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from fastchat.core.errors import InvalidRequest
-from fastchat.engines.llamacpp.grammars import forced_call, free_calls, is_json, json_answer, probe
+from fastchat.engines.grammars import forced_call, free_calls, json_answer
+from fastchat.engines.llamacpp.grammars import is_json, probe
 from tests.engines.asking import CLOCK, WEATHER
 
 

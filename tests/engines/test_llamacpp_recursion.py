@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from fastchat.core.errors import InvalidRequest
-from fastchat.engines.llamacpp.grammars import forced_call, json_answer
-from fastchat.engines.llamacpp.recursion import endless_references
+from fastchat.engines.grammars import forced_call, json_answer
+from fastchat.engines.recursion import endless_references
 
 A_NEEDS: dict[str, Any] = {"type": "object", "required": ["a"]}
 SELF = {"$ref": "#"}

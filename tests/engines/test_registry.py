@@ -6,7 +6,7 @@ import pytest
 
 from fastchat.core.errors import SetupError
 from fastchat.engines import registry
-from fastchat.engines.registry import EngineOptions, check_options, choose_engine, engine_names, load_engine
+from fastchat.engines.registry import EngineOptions, check_options, engine_names, load_engine
 from fastchat.engines.scripted import ScriptedEngine
 
 
@@ -19,24 +19,6 @@ def install(monkeypatch: pytest.MonkeyPatch, found: Sequence[EntryPoint]) -> Non
 
 def test_our_own_engines_are_found() -> None:
     assert {"llamacpp", "scripted"} <= set(engine_names())
-
-
-@pytest.mark.parametrize(
-    ("model_path", "engine"),
-    [
-        ("scripted", "scripted"),
-        ("scripted:anything", "scripted"),
-        ("model.gguf", "llamacpp"),
-        ("/a/b/c.gguf", "llamacpp"),
-    ],
-)
-def test_the_path_tells_the_engine(model_path: str, engine: str) -> None:
-    assert choose_engine(model_path) == engine
-
-
-def test_a_path_that_tells_nothing_is_refused_with_the_names() -> None:
-    with pytest.raises(SetupError, match=r"'lmsys/vicuna-7b-v1\.5'.*llamacpp.*scripted"):
-        choose_engine("lmsys/vicuna-7b-v1.5")
 
 
 async def test_an_unknown_engine_is_refused_with_the_names() -> None:

@@ -35,7 +35,7 @@ def test_the_command_reference_is_what_the_commands_say() -> None:
 @pytest.mark.parametrize("old", sorted(file.stem for file in (ROOT / "fastchat" / "serve").glob("[a-z]*.py")))
 def test_every_old_name_is_a_door_and_is_documented(old: str) -> None:
     source = (ROOT / "fastchat" / "serve" / f"{old}.py").read_text()
-    target = re.search(r'run_command\("(\w+)"\)', source)
+    target = re.search(r'run_command\("(\w+)"[,)]', source)
     assert target is not None
     assert importlib.util.find_spec(f"fastchat.commands.{target[1]}")
     assert old in (DOCS / "commands.md").read_text()

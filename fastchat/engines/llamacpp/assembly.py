@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from fastchat.engines.base import Delta, FinishReason, GenerationRequest, Usage
 from fastchat.engines.llamacpp.events import Piece
-from fastchat.engines.llamacpp.tools import CallReader
 from fastchat.engines.text import LogprobQueue, StopStrings
+from fastchat.engines.tools import CallReader
 
 
 class Assembly:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastchat.core.errors import InvalidRequest
+from fastchat.engines import grammars, tools
 from fastchat.engines.base import ChatPrompt, GenerationRequest, GrammarConstraint, JsonConstraint, TextPrompt
-from fastchat.engines.llamacpp import grammars, tools
 from fastchat.engines.llamacpp.events import Reader, read_chat, read_completion
 from fastchat.engines.llamacpp.messages import is_continued, plain
 from fastchat.engines.llamacpp.model import Model

@@ -1,14 +1,13 @@
 """The `engine_args` of the engine, and what they and the common options mean in llama.cpp's own parameters."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-import psutil
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fastchat.core.errors import MissingPackage, SetupError
+from fastchat.engines.cpu import default_threads
 from fastchat.engines.llamacpp.gguf import ModelFile, inspect
 from fastchat.engines.registry import EngineOptions
 
@@ -174,18 +173,8 @@ def _common(library: Any, options: EngineOptions, args: LlamaArgs) -> Any:
     )
     for threads in (parameters.cpuparams, parameters.cpuparams_batch):
         threads.poll = 0  # waiting threads sleep: others need the cores
-        threads.n_threads = args.threads or _default_threads()
+        threads.n_threads = args.threads or default_threads()
     return parameters
-
-
-def _default_threads() -> int:
-    """The threads wait for each other dozens of times a token, so one that has to share its core slows all down.
-
-    With a core left for gateway, page and callers, a busy machine of two cores measured up to five times the speed.
-    """
-    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    physical = psutil.cpu_count(logical=False) or available
-    return max(1, min(physical, available - 1))
 
 
 def _default_batch(library: Any) -> int:

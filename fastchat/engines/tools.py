@@ -12,7 +12,7 @@ from importlib.resources import files
 from typing import Any, NamedTuple
 
 from fastchat.engines.base import Message, ToolCallDelta
-from fastchat.engines.llamacpp.grammars import CLOSE, OPEN
+from fastchat.engines.grammars import CLOSE, OPEN
 from fastchat.engines.text import StopStrings
 
 _HEAD = re.compile(r'\{"name": "([^"]*)", "arguments": ')
