@@ -8,6 +8,7 @@ import math
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -68,20 +69,33 @@ def _memory_in_own_process(path: str, kind: str) -> dict[str, float]:
 
 def _measure_memory(path: str, kind: str) -> dict[str, float]:
     """Megabytes: of the parameters, and by how much the process grew in the end, and at most while it loaded."""
-    from fastchat.engines.hf.loading import import_libraries
+    import accelerate  # noqa: F401 -- all that loading imports is there before
+    import transformers
 
-    import_libraries()
+    import fastchat.engines.hf.quantization
+
+    _ = transformers.LlamaForCausalLM, fastchat.engines.hf.quantization
     before = _status()
+    own = [before["RssAnon"]]
+    is_loaded = threading.Event()
+    watching = threading.Thread(target=_watch, args=(own, is_loaded))
+    watching.start()
     loaded = _load(path, kind)
-    peak = _status()["VmHWM"]
+    is_loaded.set()
+    watching.join()
     model = loaded.model
     _generate_s(loaded, [[1] * _PROMPT], 2)  # what is mapped from the file counts once it was used
     after = _status()
     return {
         "parameters": sum(parameter.nbytes for parameter in model.parameters()) / 1e6,
         "grown": after["VmRSS"] - before["VmRSS"],
-        "peak": peak - before["VmRSS"],
+        "peak": max(own) - before["RssAnon"],
     }
+
+
+def _watch(own: list[float], is_loaded: threading.Event) -> None:
+    while not is_loaded.wait(0.002):
+        own.append(_status()["RssAnon"])
 
 
 def _status() -> dict[str, float]:
@@ -125,7 +139,8 @@ def _memory_table(memory: Mapping[str, Mapping[str, float]]) -> Table:
     return Table(
         title="Memory",
         note="MB, each in a process of its own: of the parameters; what the process takes once it has answered, beyond "
-        "what it took with PyTorch and transformers alone; and the most it took while loading.",
+        "what it took with PyTorch and transformers alone; and the most it took while loading, without pages of the "
+        "file that are mapped and can be given back at any time.",
         columns=("weights", "parameters", "of bfloat16", "process, after an answer", "process, while loading"),
         rows=tuple(
             (

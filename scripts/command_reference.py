@@ -30,6 +30,11 @@ FastChat's old names lead to the same code:
 | `python3 -m fastchat.serve.register_worker` | `fastchat register` |
 | `python3 -m fastchat.serve.test_message` | `fastchat message` |
 | `python3 -m fastchat.serve.shutdown_serve` | `fastchat shutdown` |
+| `python3 -m fastchat.serve.cli` | `fastchat chat` |
+| `python3 -m fastchat.serve.huggingface_api` | `fastchat answer` |
+| `python3 -m fastchat.model.apply_delta`, `make_delta` | `fastchat weights apply-delta`, `make-delta` |
+| `python3 -m fastchat.model.apply_lora` | `fastchat weights apply-lora` |
+| `python3 -m fastchat.model.convert_fp16` | `fastchat weights convert` |
 """
 
 

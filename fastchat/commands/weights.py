@@ -18,6 +18,7 @@ from fastchat.model.info import describe
 from fastchat.model.lora import apply_lora
 from fastchat.model.manifest import Manifest, OnBytes
 from fastchat.model.recast import FloatType, recast
+from fastchat.model.requantize import Format, requantize
 from fastchat.model.shards import Checkpoint
 from fastchat.model.writing import WriteOptions
 
@@ -56,6 +57,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     convert.add_argument("--converter", type=Path, metavar="PATH", help="llama.cpp's sources, or the script itself")
     _writing(convert)
+
+    requant = _action(actions, "requantize", _requantize, "a GGUF file with its quantised weights in another format")
+    requant.add_argument("source", metavar="SOURCE")
+    requant.add_argument("target", metavar="TARGET.gguf", type=Path)
+    requant.add_argument(
+        "--to",
+        choices=get_args(Format),
+        default="q8_0",
+        help="q8_0 and bf16 lose next to nothing (default: %(default)s)",
+    )
 
     fp16 = _action(actions, "convert-fp16", _convert_fp16, "the same weights in float16, or another format")
     fp16.add_argument("--in-checkpoint", required=True, metavar="PATH")
@@ -150,6 +161,19 @@ def _convert(flags: argparse.Namespace) -> None:
         print(gguf_to_safetensors(source, flags.target, dtype=dtype, overwrite=flags.overwrite, max_shard_size=size))
     else:
         _recast(source, flags.target, flags)
+
+
+def _requantize(flags: argparse.Namespace) -> None:
+    columns = (TextColumn("requantising"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task("")
+        count = requantize(
+            _source(flags.source),
+            flags.target,
+            flags.to,
+            report=lambda now: progress.update(task, completed=now.done + 1, total=now.total),
+        )
+    print(f"{flags.target}: {count} tensors in {flags.to}")
 
 
 def _convert_fp16(flags: argparse.Namespace) -> None:

@@ -207,12 +207,17 @@ def _base_rows(base: Checkpoint, tensor: TensorShape, start: int, stop: int) -> 
 def _added(base: Tensor, change: Tensor) -> Tensor:
     """base + change as every version of PyTorch rounds it: summed in float32, rounded once to the format."""
     wide = _wide(change)
-    return base | change if wide is None else (base.to(wide) + change.to(wide)).to(change.dtype)
+    return base | change if wide is None else (base.to(wide) + _operand(change)).to(change.dtype)
 
 
 def _subtracted(wanted: Tensor, base: Tensor) -> Tensor:
     wide = _wide(wanted)
-    return wanted & ~base if wide is None else (wanted.to(wide) - base.to(wide)).to(wanted.dtype)
+    return wanted & ~base if wide is None else (wanted.to(wide) - _operand(base)).to(wanted.dtype)
+
+
+def _operand(tensor: Tensor) -> Tensor:
+    """PyTorch widens the second operand as it goes, without a copy, but not those of 8 bits."""
+    return tensor.float() if tensor.dtype.is_floating_point and tensor.element_size() == 1 else tensor
 
 
 def _wide(tensor: Tensor) -> Any:

@@ -64,7 +64,7 @@ def tensor_sums(checkpoint: Checkpoint, on_bytes: OnBytes) -> dict[str, str]:
     sums = {}
     for name, tensor in checkpoint.tensors.items():
         digest = hashlib.sha256()
-        for start, stop in row_steps(tensor, 16):
+        for start, stop in row_steps(tensor, 4):
             data = raw_bytes(checkpoint.read(name, start, stop))
             digest.update(data)
             on_bytes(len(data))

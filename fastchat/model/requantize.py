@@ -8,6 +8,7 @@ Embeddings and norms stay as they are. One tensor is in memory at a time.
 
 import os
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias
@@ -64,28 +65,28 @@ def _write(reader: Any, target: Path, to: Format, rewritten: set[str], report: C
     from fastchat.model.rounding import q4_0
 
     writer = gguf.GGUFWriter(target, reader.fields["general.architecture"].contents())
-    for key, value, value_type, inner in _metadata(reader):
-        writer.add_key_value(key, value, value_type, sub_type=inner)
-    writer.add_file_type(_FILE_TYPES[to])
-    kind = gguf.GGMLQuantizationType[to.upper()]
-    for tensor in reader.tensors:
-        if tensor.name in rewritten:
-            shape = gguf.quant_shape_to_byte_shape([int(size) for size in reversed(tensor.shape)], kind)
-            writer.add_tensor_info(tensor.name, shape, np.dtype(np.uint8), int(np.prod(shape)), raw_dtype=kind)
-        else:
+    with closing(writer):
+        for key, value, value_type, inner in _metadata(reader):
+            writer.add_key_value(key, value, value_type, sub_type=inner)
+        writer.add_file_type(_FILE_TYPES[to])
+        kind = gguf.GGMLQuantizationType[to.upper()]
+        for tensor in reader.tensors:
+            if tensor.name in rewritten:
+                shape = gguf.quant_shape_to_byte_shape([int(size) for size in reversed(tensor.shape)], kind)
+                writer.add_tensor_info(tensor.name, shape, np.dtype(np.uint8), int(np.prod(shape)), raw_dtype=kind)
+            else:
+                data = tensor.data
+                writer.add_tensor_info(tensor.name, data.shape, data.dtype, data.nbytes, raw_dtype=tensor.tensor_type)
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_ti_data_to_file()
+        for done, tensor in enumerate(reader.tensors):
+            report(Progress(tensor.name, done, len(reader.tensors)))
             data = tensor.data
-            writer.add_tensor_info(tensor.name, data.shape, data.dtype, data.nbytes, raw_dtype=tensor.tensor_type)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_ti_data_to_file()
-    for done, tensor in enumerate(reader.tensors):
-        report(Progress(tensor.name, done, len(reader.tensors)))
-        data = tensor.data
-        if tensor.name in rewritten:
-            weights = gguf.dequantize(data, tensor.tensor_type)
-            data = q4_0(weights) if to == "q4_0" else gguf.quantize(weights, kind)
-        writer.write_tensor_data(data)
-    writer.close()
+            if tensor.name in rewritten:
+                weights = gguf.dequantize(data, tensor.tensor_type)
+                data = q4_0(weights) if to == "q4_0" else gguf.quantize(weights, kind)
+            writer.write_tensor_data(data)
 
 
 def _metadata(reader: Any) -> Iterator[tuple[str, Any, Any, Any]]:

@@ -19,7 +19,7 @@ else:
     Tensor: TypeAlias = Any
 
 _SEGMENT = 2**20
-_MAPPED_BYTES = 64 * 2**20  # an old file is opened anew after so much was read, so that its pages leave our memory
+_MAPPED_BYTES = 32 * 2**20  # an old file is opened anew after so much was read, so that its pages leave our memory
 
 
 class WeightFile(Protocol):
@@ -32,6 +32,10 @@ class WeightFile(Protocol):
     def tensors(self) -> Mapping[str, TensorShape]: ...
 
     def read(self, name: str, start: int, stop: int) -> "Tensor": ...
+
+    def release(self) -> None:
+        """Give back the memory it holds; it can still be read."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,11 @@ class Checkpoint:
     def read(self, name: str, start: int = 0, stop: int | None = None) -> "Tensor":
         """Rows of a tensor, shape (stop - start, …); a scalar has one row. A copy of its own."""
         rows = self.tensors[name].rows
-        return self._places[name].read(name, start, rows if stop is None else min(stop, rows))
+        place = self._places[name]
+        for file in self.files:
+            if file is not place:
+                file.release()
+        return place.read(name, start, rows if stop is None else min(stop, rows))
 
     def stamp(self) -> list[object]:
         """Changes when the files do."""
@@ -143,6 +151,9 @@ class SafetensorsFile:
                 raise SetupError(f"'{self.path}' ends too early. Fetch or build it again.")
         return torch.frombuffer(buffer, dtype=torch_dtype(tensor.dtype)).view(shape)
 
+    def release(self) -> None:
+        pass
+
 
 class TorchFile:
     """`pytorch_model*.bin`. Only tensors are let out of the pickle."""
@@ -160,8 +171,11 @@ class TorchFile:
         copy = rows.clone().contiguous()
         self._bytes_read += copy.nbytes
         if self._bytes_read > _MAPPED_BYTES:
-            self._loaded, self._bytes_read = None, 0
+            self.release()
         return copy
+
+    def release(self) -> None:
+        self._loaded, self._bytes_read = None, 0
 
     def _load(self) -> dict[str, "Tensor"]:
         if self._loaded is None:

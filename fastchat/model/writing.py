@@ -35,7 +35,7 @@ class WriteOptions:
     @property
     def segments(self) -> int:
         """How much of a tensor is held at a time; see `row_steps`."""
-        return 1 if self.low_memory else 16
+        return 1 if self.low_memory else 4
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,9 +40,19 @@ class LoadedEngines:
 
     async def get(self, name: str) -> Engine:
         if name not in self._engines:
-            loading = self._launch_vllm() if name == "vllm" else load_engine(name, _options(name))
-            self._engines[name] = await loading
+            self._engines[name] = await self._load(name)
         return self._engines[name]
+
+    async def _load(self, name: str) -> Engine:
+        if name == "vllm":
+            return await self._launch_vllm()
+        if name == "hf-t5":
+            from tests.engines import tiny_models
+
+            folder = Path(self._servers.enter_context(tempfile.TemporaryDirectory()))
+            options = EngineOptions(str(tiny_models.t5(folder)), context_length=1024, slots=4, dtype="float32")
+            return await load_engine("hf", options)
+        return await load_engine(name, _options(name))
 
     async def _launch_vllm(self) -> Engine:
         folder = Path(self._servers.enter_context(tempfile.TemporaryDirectory()))
@@ -86,6 +96,7 @@ async def engines() -> AsyncIterator[LoadedEngines]:
         pytest.param("scripted", id="scripted"),
         pytest.param("llamacpp", id="llamacpp", marks=pytest.mark.model),
         pytest.param("hf", id="hf", marks=[pytest.mark.model, installed("transformers")]),
+        pytest.param("hf-t5", id="hf-t5", marks=installed("transformers")),
         pytest.param("openvino", id="openvino", marks=[pytest.mark.model, installed("openvino_genai")]),
         pytest.param("vllm", id="vllm", marks=vllm_server.VLLM_MARKS),
     ],

@@ -1,6 +1,7 @@
 """What the contract does not say of the engine `hf`, on a tiny model with random weights."""
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
@@ -226,6 +227,19 @@ async def test_the_last_place_of_the_context_is_for_the_answer(engine: HfEngine)
     assert (await ask(engine, GenerationRequest(TextPrompt([65] * 255)))).usage.completion_tokens == 1
     with pytest.raises(ContextLengthExceeded):
         await ask(engine, GenerationRequest(TextPrompt([65] * 256)))
+
+
+async def test_a_token_only_the_tokenizer_knows_is_the_callers_error(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "model")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    tokenizer.add_tokens(["something"])
+    tokenizer.save_pretrained(tmp_path / "model")
+    engine = await load(tmp_path / "model")
+    with pytest.raises(InvalidRequest):
+        await ask(engine, continued("something"))
+    request = GenerationRequest(TextPrompt("a"), Sampling(max_tokens=20), GrammarConstraint('root ::= "yes"'))
+    assert (await ask(engine, request)).text == "yes"
+    await engine.close()
 
 
 async def test_nothing_at_all_is_the_beginning_of_a_document(engine: HfEngine) -> None:

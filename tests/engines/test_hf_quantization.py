@@ -107,6 +107,8 @@ def test_an_encoder_decoder_is_rounded_too(tmp_path: Path, is_tied: bool) -> Non
 
     assert difference(logits(rounded, **inputs), logits(exact, **inputs)) < 0.1
     assert parameter_bytes(rounded) < 0.3 * parameter_bytes(exact)
+    assert (rounded.lm_head.weight is rounded.shared.weight) == is_tied
+    assert rounded.decoder.embed_tokens.weight_scale is rounded.shared.weight_scale
 
 
 def test_embeddings_that_are_scaled_when_looked_up_stay_so(tmp_path: Path) -> None:
@@ -117,7 +119,7 @@ def test_embeddings_that_are_scaled_when_looked_up_stay_so(tmp_path: Path) -> No
 
 
 def test_matrices_that_are_stored_on_their_side_are_turned(tmp_path: Path) -> None:
-    config = GPT2Config(vocab_size=268, n_embd=64, n_layer=2, n_head=4, n_positions=64)
+    config = GPT2Config(vocab_size=tiny_models.WORDS, n_embd=64, n_layer=2, n_head=4, n_positions=64)
     GPT2LMHeadModel(config).save_pretrained(tmp_path / "m")
     tiny_models.tokenizer().save_pretrained(tmp_path / "m")
     exact, rounded = loaded(tmp_path / "m", None, "float32"), loaded(tmp_path / "m", "int8", "float32")

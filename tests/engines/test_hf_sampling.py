@@ -144,6 +144,13 @@ def test_a_seed_gives_the_same_tokens_whoever_is_beside(sampling: dict[str, Any]
     assert drawn(rows[2], 10, **sampling) != drawn(rows[2], 10, **sampling)
 
 
+@pytest.mark.parametrize("sampling", [{}, {"top_p": 0.9}, {"temperature": 0}, {"temperature": 1e-300}])
+@pytest.mark.parametrize("numbers", [[-math.inf] * 4, [math.nan] * 4, [math.inf, 0.0, 0.0, 0.0]])
+def test_numbers_that_are_none_still_give_a_token(sampling: dict[str, float], numbers: list[float]) -> None:
+    """Requests of others are drawn in the same call, and must not fail with this one."""
+    assert 0 <= drawn(torch.tensor(numbers), **sampling)[0] < 4
+
+
 def test_the_last_number_leads_to_a_possible_token() -> None:
     """However close to 1 a random number is, what has no probability is not drawn."""
 

@@ -164,9 +164,14 @@ async def test_the_thread_sleeps_until_there_is_work() -> None:
     thread = ModelThread(desk.scheduler)
     answered = threading.Event()
     job = desk.job(1)
+
+    def note(sent: Sent) -> None:
+        if isinstance(sent, Delta) and sent.finish_reason is not None:
+            answered.set()
+
     await thread.run(lambda: None)
     assert desk.backend.steps == 0
-    thread.submit(Job(job.key, job.prompt, job.sampler, job.answer, lambda sent: answered.set()))
+    thread.submit(Job(job.key, job.prompt, job.sampler, job.answer, note))
     assert await asyncio.to_thread(answered.wait, 10)
     await thread.run(lambda: None)
     await thread.close()

@@ -46,7 +46,7 @@ async def load(models: dict[str, Path], draft: str | None, **options: Any) -> Hf
     return engine
 
 
-def request(prompt: str, tokens: int = 40, **sampling: Any) -> GenerationRequest:
+def request(prompt: str, tokens: int = 24, **sampling: Any) -> GenerationRequest:
     return GenerationRequest(TextPrompt(prompt), Sampling(max_tokens=tokens, ignore_eos=True, **sampling))
 
 
@@ -74,7 +74,7 @@ async def test_answers_are_those_without_it(models: dict[str, Path], draft: str)
     await helped.close()
 
 
-@pytest.mark.parametrize(("draft", "fewest", "most"), [(None, 40, 40), ("model", 8, 12), ("stranger", 13, 40)])
+@pytest.mark.parametrize(("draft", "fewest", "most"), [(None, 24, 24), ("model", 5, 8), ("stranger", 9, 24)])
 async def test_good_guesses_save_passes(models: dict[str, Path], draft: str | None, fewest: int, most: int) -> None:
     engine = await load(models, draft)
     passes = 0

@@ -309,6 +309,13 @@ def test_the_cache_is_never_a_share_of_the_memory(model_file: Path) -> None:
     assert blocks(slots=2, engine_args={"cache_tokens": 8192}) == 8192 / 32 + 2 * 2
 
 
+@pytest.mark.parametrize(("file_type", "is_rounded"), [(3, True), (7, False)])
+def test_weights_that_the_library_rounds_are_known(tmp_path: Path, file_type: int, is_rounded: bool) -> None:
+    file = tmp_path / "model.gguf"
+    file.write_bytes(gguf_files.header({"general.file_type": file_type}))
+    assert settings.is_rounded(file) == is_rounded
+
+
 async def test_a_missing_package_says_how_to_get_it(model_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settings, "find_spec", lambda name: None)
     with pytest.raises(MissingPackage, match=r"'openvino_genai'.*fschat\[openvino\]"):

@@ -1,21 +1,27 @@
 """Models of real architectures with random weights, small enough to be made in a test.
 
-Their tokenizer spells every text: bytes, a few words and the marks of a chat.
+Their tokenizer spells every text: it knows all bytes, a few words and the marks of a chat.
 """
 
+import json
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 MARKS = ("<pad>", "<eos>", "<start>", "<turn>")
 PAD, EOS, START, TURN = range(len(MARKS))
-# "Ġ" is how the byte of a blank is written.
-MERGES = (("t", "h"), ("th", "e"), ("i", "n"), ("Ġ", "w"), ("o", "r"), ("Ġw", "or"), ("Ġ", "the"), ("e", "r"))
+WORDS = 320
+# What is spelled in few tokens; everything else takes one for each byte.
+_FAMILIAR = (
+    '<tool_call>\n{"name": "get_weather", "arguments": {"city": ',
+    '<tool_call>\n{"name": "get_time", "arguments": {"zone": "UTC"}}\n</tool_call>',
+    "the quick brown fox, the word, the sea, the time, in and on and of the world",
+)
 CHAT_TEMPLATE = """\
 {%- if tools %}<turn>tools {{ tools | tojson }}{% endif %}
 {%- for message in messages %}<turn>{{ message.role }} {{ message.content or "" }}
@@ -28,11 +34,16 @@ CHAT_TEMPLATE = """\
 
 
 def tokenizer() -> transformers.PreTrainedTokenizerFast:
-    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    words = [*MARKS, *letters, *(left + right for left, right in MERGES)]
-    bytes_of = Tokenizer(models.BPE(vocab={word: number for number, word in enumerate(words)}, merges=list(MERGES)))
-    bytes_of.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    bytes_of = Tokenizer(models.BPE())
+    bytes_of.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     bytes_of.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=WORDS,
+        special_tokens=list(MARKS),
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    bytes_of.train_from_iterator(_FAMILIAR, trainer)
     return transformers.PreTrainedTokenizerFast(
         tokenizer_object=bytes_of,
         pad_token="<pad>",
@@ -47,7 +58,7 @@ def tokenizer() -> transformers.PreTrainedTokenizerFast:
 def llama(folder: Path, *, seed: int = 0, shard_size: str = "5GB", **fields: Any) -> Path:
     config = transformers.LlamaConfig(
         **{
-            "vocab_size": len(tokenizer()),
+            "vocab_size": WORDS,
             "hidden_size": 64,
             "intermediate_size": 128,
             "num_hidden_layers": 2,
@@ -64,10 +75,11 @@ def llama(folder: Path, *, seed: int = 0, shard_size: str = "5GB", **fields: Any
     return _save(transformers.LlamaForCausalLM, config, folder, seed, shard_size)
 
 
-def t5(folder: Path, *, seed: int = 0, **fields: Any) -> Path:
+def t5(folder: Path, *, seed: int = 0, tie_word_embeddings: bool = False, **fields: Any) -> Path:
+    """Untied as FastChat-T5 and all that come from T5 1.1 and Flan."""
     config = transformers.T5Config(
         **{
-            "vocab_size": len(tokenizer()),
+            "vocab_size": WORDS,
             "d_model": 64,
             "d_kv": 16,
             "d_ff": 128,
@@ -77,17 +89,21 @@ def t5(folder: Path, *, seed: int = 0, **fields: Any) -> Path:
             "eos_token_id": EOS,
             "decoder_start_token_id": PAD,
             "feed_forward_proj": "gated-gelu",
-            "tie_word_embeddings": False,
+            "tie_word_embeddings": tie_word_embeddings,
         }
         | fields
     )
-    return _save(transformers.T5ForConditionalGeneration, config, folder, seed)
+    _save(transformers.T5ForConditionalGeneration, config, folder, seed, is_tied=tie_word_embeddings)
+    # transformers writes `true` whatever it was, and reads from it whether the decoder's output is scaled.
+    file = folder / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"tie_word_embeddings": tie_word_embeddings}))
+    return folder
 
 
 def bart(folder: Path, *, seed: int = 0, **fields: Any) -> Path:
     config = transformers.BartConfig(
         **{
-            "vocab_size": len(tokenizer()),
+            "vocab_size": WORDS,
             "d_model": 64,
             "encoder_layers": 2,
             "decoder_layers": 2,
@@ -110,7 +126,7 @@ def bart(folder: Path, *, seed: int = 0, **fields: Any) -> Path:
 def bert(folder: Path, *, seed: int = 0, **fields: Any) -> Path:
     config = transformers.BertConfig(
         **{
-            "vocab_size": len(tokenizer()),
+            "vocab_size": WORDS,
             "hidden_size": 64,
             "intermediate_size": 128,
             "num_hidden_layers": 2,
@@ -149,11 +165,17 @@ def _save(
     folder: Path,
     seed: int,
     shard_size: str = "5GB",
+    *,
+    is_tied: bool = True,
 ) -> Path:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = kind(config)
+        if not is_tied:
+            model.lm_head.weight = torch.nn.Parameter(model.lm_head.weight.detach().clone())
         _spread(model)
+        if not is_tied:
+            _leave_out_odd_bytes(model)
     model.save_pretrained(folder, max_shard_size=shard_size)
     tokenizer().save_pretrained(folder)
     return folder
@@ -168,5 +190,11 @@ def _spread(model: torch.nn.Module) -> None:
                 parameter.copy_(torch.randn(parameter.shape) * parameter.shape[-1] ** -0.5 * sharpness)
 
 
-def weights(model: torch.nn.Module) -> Mapping[str, torch.Tensor]:
-    return {name: value.clone() for name, value in model.state_dict().items()}
+def _leave_out_odd_bytes(model: transformers.PreTrainedModel) -> None:
+    """A greedy answer is text: the likeliest of many random words is above the zero of all others."""
+    words = tokenizer()
+    with torch.no_grad():
+        for number in range(WORDS):
+            text = words.decode([number])
+            if number < len(MARKS) or not (text.isascii() and text.isprintable()):
+                model.get_output_embeddings().weight[number] = 0

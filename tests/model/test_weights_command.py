@@ -9,7 +9,10 @@ import pytest
 import torch
 
 from fastchat.__main__ import run_command
+from fastchat.model import manifest
+from fastchat.model.pull import Hub
 from tests.model.checkpoints import load, same_bits, save, tensors, tuned
+from tests.model.hub import FakeHub
 
 
 @pytest.fixture
@@ -37,6 +40,19 @@ def test_deltas_by_their_old_names(models: Path) -> None:
     target = load(models / "target")
     assert same_bits(load(models / "out"), target)
     assert same_bits(load(models / "half"), {name: value.half() for name, value in target.items()})
+
+
+def test_base_and_delta_may_be_names_on_the_hub(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    weights("make-delta", "--base", models / "base", "--target", models / "target", "--delta", models / "delta")
+    files = {
+        f"org/{name}": {file.name: file.read_bytes() for file in (models / name).iterdir()}
+        for name in ("base", "delta")
+    }
+    with FakeHub(files=files).running() as fake:
+        monkeypatch.setattr("fastchat.model.sources.Hub", lambda: Hub(fake.url, models / "cache"))
+        weights("apply-delta", "--base", "org/base", "--target", models / "out", "--delta", "org/delta@main")
+    assert same_bits(load(models / "out"), load(models / "target"))
+    assert manifest.verify(models / "out", lambda _: None)
 
 
 def test_verify(models: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,6 +12,7 @@ from fastchat.__main__ import COMMANDS
 from fastchat.client.fleet import Fleet
 from fastchat.core import errors
 from fastchat.gateway.metrics import GatewayMetrics
+from fastchat.prompts import catalog
 from fastchat.worker.metrics import WorkerMetrics
 from fastchat.worker.models import HostedModels
 
@@ -70,3 +71,13 @@ def test_every_metric_is_documented_and_no_other() -> None:
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
     links = re.findall(r"\]\(([^)#:]+)(?:#[\w-]*)?\)", page.read_text())
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_every_difference_of_a_prompt_format_is_documented() -> None:
+    page = (DOCS / "prompts.md").read_text()
+    rows = [
+        f"| {', '.join('all' if name == '*' else f'`{name}`' for name in item.formats)} | {item.what} | {item.why} |"
+        for item in catalog.differences()
+    ]
+    assert rows
+    assert [row for row in rows if row not in page] == []

@@ -72,7 +72,9 @@ class FormReader:
 
     def __init__(self, tokenizer: Any, vocabulary: int, ends: frozenset[int]) -> None:
         self._vocabulary = vocabulary
-        self._tokens = llguidance.hf.from_tokenizer(tokenizer, n_vocab=vocabulary, eos_token=sorted(ends))
+        # Either may be the longer: the model's logits are often more than there are tokens, rarely fewer.
+        known = max(vocabulary, len(tokenizer))
+        self._tokens = llguidance.hf.from_tokenizer(tokenizer, n_vocab=known, eos_token=sorted(ends))
 
     def guide(self, form: Form) -> "Guide":
         """

@@ -80,6 +80,10 @@ class WeightRounder(HfQuantizer):  # type: ignore[misc]
     def _process_model_after_weight_loading(self, model: PreTrainedModel, **_: Any) -> None:
         if self.misshapen:
             raise ValueError(f"size mismatch for {'; '.join(self.misshapen)}")
+        for parameter in model.parameters():
+            if parameter.dtype != torch.int8 and parameter.device.type == "cpu":
+                # What was not rounded still lies in the file, and would keep all of it mapped.
+                parameter.data = parameter.data.clone()
 
     def get_quantize_ops(self) -> ConversionOps:
         return _Round(self)

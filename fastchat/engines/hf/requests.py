@@ -97,23 +97,27 @@ class RequestReader:
 
     def _prompt_tokens(self, prompt: ChatPrompt | TextPrompt) -> list[int]:
         if isinstance(prompt, ChatPrompt):
-            # The template writes the special tokens itself.
-            tokens = self._vocabulary.encode(self.render(prompt), add_special=False)
+            # The template writes the special tokens itself; but no format for T5 and its like writes the end of the
+            # text, which their encoders are used to.
+            text = self.render(prompt)
+            end = self._loaded.tokenizer.eos_token
+            lacks_end = self._loaded.kind == "encoder-decoder" and not (end and text.endswith(end))
+            tokens = self._vocabulary.encode(text, add_special=lacks_end)
         elif prompt.suffix is not None:
             raise InvalidRequest("The engine 'hf' cannot fill gaps, so it takes no suffix.", param="suffix")
         elif isinstance(prompt.text, str):
             tokens = self._vocabulary.encode(prompt.text, add_special=True)
         else:
-            self._vocabulary.check(prompt.text, param="prompt")
             tokens = list(prompt.text)
+        # A tokenizer may know tokens that its model was never given.
+        self._vocabulary.check(tokens, param="messages" if isinstance(prompt, ChatPrompt) else "prompt")
         return tokens or [self._first_token]
 
     def _most_tokens(self, request: GenerationRequest, prompt_tokens: int) -> int:
-        """Of the answer. An encoder-decoder keeps prompt and answer apart."""
-        is_one_text = self._loaded.kind != "encoder-decoder"
-        if prompt_tokens > self._context_length - is_one_text:
+        """Of the answer. Prompt and answer share the context, also where the model keeps them apart."""
+        room = self._context_length - prompt_tokens
+        if room < 1:
             raise ContextLengthExceeded(prompt_tokens, self._context_length)
-        room = self._context_length - (prompt_tokens if is_one_text else 0)
         wish = request.sampling.max_tokens
         return room if wish is None else min(wish, room)
 

@@ -20,6 +20,10 @@ from fastchat.engines.base import Sampling
 _BEST = (256, 2048)
 
 
+# Below, numbers would overflow, and nothing but the likeliest token is ever drawn.
+_COLDEST = 1e-5
+
+
 class Sampler:
     """The state of one request."""
 
@@ -33,7 +37,7 @@ class Sampler:
 
     @property
     def is_greedy(self) -> bool:
-        return self.sampling.temperature == 0
+        return self.sampling.temperature < _COLDEST
 
     def next_number(self) -> float:
         return self._random.random()
@@ -130,7 +134,9 @@ def _pick(probabilities: Tensor, numbers: Tensor) -> Tensor:
     whole = sums[:, -1:].contiguous()
     # Rounding must not lead to the end, behind the last token that is possible at all.
     below = torch.nextafter(whole, torch.zeros_like(whole))
-    return torch.searchsorted(sums, torch.minimum(numbers.to(precise) * whole, below), right=True)
+    places = torch.searchsorted(sums, torch.minimum(numbers.to(precise) * whole, below), right=True)
+    # Where nothing is possible, or the model has made no numbers, all tokens are equally wrong.
+    return places.clamp_max(probabilities.shape[-1] - 1)
 
 
 def _is_cut(setting: Sampling) -> bool:

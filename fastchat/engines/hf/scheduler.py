@@ -126,7 +126,7 @@ class Scheduler:
             self._backend.append(job.key, token)
 
     def _logprob(self, token: int, logprobs: torch.Tensor, number: int) -> TokenLogprob:
-        values, tokens = logprobs.topk(number)
+        values, tokens = logprobs.topk(min(number, len(logprobs)))
         best = list(zip(tokens.tolist(), values.tolist(), strict=True))
         return logprob_entry(self._vocabulary, token, float(logprobs[token]), best)
 

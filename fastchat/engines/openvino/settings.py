@@ -15,6 +15,7 @@ from fastchat.model.gguf import number, read_header
 DEFAULT_SLOTS = 16
 # All requests together. The cache of the built-in model takes 14 KB a token, that of an 8B model about 72 KB.
 DEFAULT_CACHE_TOKENS = 32768
+_MOSTLY_Q4_1 = 3  # of `general.file_type`
 CACHE_BLOCK = 32  # tokens; how the library cuts its cache on a CPU
 
 
@@ -139,6 +140,11 @@ def trained_context(model: Path) -> int:
     if not context:
         raise SetupError(f"'{model}' is a GGUF file, but not of a language model: it names no context length.")
     return context
+
+
+def is_rounded(model: Path) -> bool:
+    """Whether the library loses something of these weights: it rounds their offsets to multiples of their scales."""
+    return model.is_file() and read_header(model).get("general.file_type") == _MOSTLY_Q4_1
 
 
 def _folder_context(folder: Path) -> int:

@@ -6,7 +6,9 @@ from typing import Any
 import openai
 import pytest
 
-from fastchat.client.providers import anthropic, bedrock, gemini
+from fastchat.client.providers import anthropic_requests as anthropic
+from fastchat.client.providers import bedrock_requests as bedrock
+from fastchat.client.providers import gemini_requests as gemini
 from fastchat.client.providers.conversation import Conversation, Media, Text, ToolResult, ToolUse
 from fastchat.client.providers.errors import refusal
 from fastchat.client.providers.openai_sdk import for_reasoning
