@@ -12,7 +12,10 @@ import psutil
 from benchmarks.peers.environments import ENVIRONMENTS
 from benchmarks.results import Machine
 
-OURS = ("fschat", "uvicorn", "uvloop", "httptools", "aiohttp", "starlette", "pydantic", "xllamacpp", "gradio")
+OURS = (
+    *("fschat", "uvicorn", "uvloop", "httptools", "aiohttp", "starlette", "pydantic", "gradio"),
+    *("xllamacpp", "openvino-genai", "torch", "transformers"),
+)
 
 
 def this_machine() -> Machine:

@@ -34,7 +34,12 @@ def llava(folder: Path) -> Path:
         chat_template=CHAT_TEMPLATE,
     )
     vision = transformers.CLIPVisionConfig(
-        hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2, image_size=SIZE, patch_size=PATCH
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        image_size=SIZE,
+        patch_size=PATCH,
     )
     text = transformers.LlamaConfig(
         vocab_size=len(tokenizer),

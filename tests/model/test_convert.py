@@ -2,6 +2,8 @@
 
 import json
 import struct
+import threading
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -117,3 +119,26 @@ def test_a_file_that_is_no_gguf_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.gguf").write_bytes(struct.pack("<4sI", b"ABCD", 3))
     with pytest.raises(SetupError, match="GGUF"):
         gguf_to_safetensors(tmp_path / "x.gguf", tmp_path / "out")
+
+
+def test_processes_that_ask_together_convert_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[Path] = []
+    may_finish = threading.Event()
+
+    def convert(source: Path, target: Path) -> Path:
+        started.append(target)
+        may_finish.wait()
+        target.mkdir()
+        return target
+
+    monkeypatch.setenv("FASTCHAT_CACHE_DIR", str(tmp_path))
+    (tmp_path / "models").mkdir()
+    monkeypatch.setattr(builtin, "ensure", lambda: tmp_path / "m.gguf")
+    monkeypatch.setattr("fastchat.model.convert.gguf_to_safetensors", convert)
+    with ThreadPoolExecutor() as pool:  # each call opens the lock's file anew, as a process does
+        asked = [pool.submit(builtin.ensure_safetensors) for _ in range(3)]
+        while not started:
+            wait(asked, timeout=0.01)
+        may_finish.set()
+    assert {future.result() for future in asked} == {builtin.safetensors_path()}
+    assert len(started) == 1

@@ -11,7 +11,7 @@ calls `step` as long as there are sequences, gives each sequence that is due its
     backend.remove(1)
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 
@@ -23,8 +23,17 @@ class Step(NamedTuple):
 
 
 class Backend(Protocol):
-    def add(self, key: int, prompt: Sequence[int], *, adapter: str | None = None, may_share: bool = False) -> None:
-        """Take a sequence in. With `may_share` what others computed of the same beginning may be used for it.
+    def add(
+        self,
+        key: int,
+        prompt: Sequence[int],
+        *,
+        adapter: str | None = None,
+        may_share: bool = False,
+        inputs: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Take a sequence in. With `may_share` what others computed of the same beginning may be used for it;
+        `inputs` are pictures, as the model's processor made them.
 
         The prompt has at least one token, and the scheduler never has more than `slots` sequences in.
         """

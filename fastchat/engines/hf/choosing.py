@@ -12,6 +12,7 @@ from fastchat.engines.hf.attention import KeyValueBlocks, NotPageable
 from fastchat.engines.hf.backend import Backend
 from fastchat.engines.hf.dense import DenseBackend
 from fastchat.engines.hf.loaded import LoadedModel
+from fastchat.engines.hf.mixed import MixedBackend
 from fastchat.engines.hf.paged import PagedBackend
 from fastchat.engines.hf.settings import DEFAULT_CACHE_TOKENS, HfArgs
 from fastchat.engines.hf.speculation import DraftModel, check_draft
@@ -78,7 +79,8 @@ def choose_backend(
     blocks = _count_blocks(loaded, args, slots, bytes_per_block, may_shorten=may_shorten)
     is_on_cpu = loaded.device.type == "cpu"
     prompt_rows = args.prompt_tokens_per_step or (_CPU_PROMPT_ROWS if is_on_cpu else _GPU_PROMPT_ROWS)
-    backend = PagedBackend(loaded, KeyValueBlocks(blocks + 1, _BLOCK), prompt_rows=prompt_rows, draft=draft)
+    paged = PagedBackend(loaded, KeyValueBlocks(blocks + 1, _BLOCK), prompt_rows=prompt_rows, draft=draft)
+    backend = paged if loaded.processor is None else MixedBackend(reading=paged, seeing=DenseBackend(loaded))
     return Choice(backend, min(loaded.context_length, blocks * _BLOCK))
 
 

@@ -3,7 +3,7 @@
 Nothing is shared between sequences, so nothing is gained by having many: this is what is left where `paged.py` cannot.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,8 @@ from fastchat.engines.hf.loaded import LoadedModel
 class _Sequence:
     tokens: list[int]
     adapter: str | None
+    inputs: dict[str, Any]  # pictures, shown to the model with the prompt
+    rope_deltas: Any = None
     done: int = 0
     state: dict[str, Any] = field(default_factory=dict)  # in the words of the model's own forward
 
@@ -27,8 +29,16 @@ class DenseBackend:
         self._loaded = loaded
         self._sequences: dict[int, _Sequence] = {}
 
-    def add(self, key: int, prompt: Sequence[int], *, adapter: str | None = None, may_share: bool = False) -> None:
-        self._sequences[key] = _Sequence(list(prompt), adapter)
+    def add(
+        self,
+        key: int,
+        prompt: Sequence[int],
+        *,
+        adapter: str | None = None,
+        may_share: bool = False,
+        inputs: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._sequences[key] = _Sequence(list(prompt), adapter, inputs=dict(inputs or {}))
 
     def step(self) -> Step:
         """The next token of all that answer, and one prompt. Not every model can read a prompt in parts."""
@@ -59,13 +69,19 @@ class DenseBackend:
         model, is_new = self._loaded.model, sequence.done == 0
         tokens = torch.tensor([sequence.tokens], device=self._loaded.device)
         if is_new:
-            sequence.state = {"attention_mask": torch.ones_like(tokens), "use_cache": True}
+            sequence.state = {"attention_mask": torch.ones_like(tokens), "use_cache": True, **sequence.inputs}
+        # Models that count pictures in rows and columns keep in themselves how far the text after them is shifted.
+        counter = model.model if hasattr(getattr(model, "model", None), "rope_deltas") else None
+        if counter is not None:
+            counter.rope_deltas = sequence.rope_deltas
         with torch.inference_mode(), using_adapter(self._loaded, sequence.adapter):
             inputs = model.prepare_inputs_for_generation(
                 tokens, next_sequence_length=None if is_new else 1, is_first_iteration=is_new, **sequence.state
             )
             outputs = model(**inputs, return_dict=True)
         sequence.state = model._update_model_kwargs_for_generation(outputs, sequence.state)
+        if counter is not None:
+            sequence.rope_deltas = counter.rope_deltas
         sequence.done = len(sequence.tokens)
         logits: torch.Tensor = outputs.logits[0, -1]
         return logits.float()

@@ -144,5 +144,6 @@ def _features(loaded: LoadedModel) -> frozenset[Feature]:
         "chat": has_template,
         "tools": has_template and loaded.tokenizer.is_fast,
         "adapters": bool(loaded.adapters),
+        "vision": has_template and loaded.processor is not None,
     }
     return frozenset(feature for feature, is_there in able.items() if is_there)

@@ -7,7 +7,7 @@ model's own code. When the blocks run out, the youngest sequence gives up its ow
 
 import inspect
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby, takewhile
 from typing import Any
@@ -80,7 +80,15 @@ class PagedBackend:
         self._sequences: dict[int, _Sequence] = {}  # the oldest first
         self._keeps_logits = "logits_to_keep" in inspect.signature(loaded.model.forward).parameters
 
-    def add(self, key: int, prompt: Sequence[int], *, adapter: str | None = None, may_share: bool = False) -> None:
+    def add(
+        self,
+        key: int,
+        prompt: Sequence[int],
+        *,
+        adapter: str | None = None,
+        may_share: bool = False,
+        inputs: Mapping[str, Any] | None = None,
+    ) -> None:
         self._sequences[key] = _Sequence(key, list(prompt), adapter, may_share, beginning=self._root(adapter))
 
     def step(self) -> Step:

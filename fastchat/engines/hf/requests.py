@@ -12,6 +12,7 @@ from fastchat.engines.hf.constraints import FormReader, form_of, offered
 from fastchat.engines.hf.loaded import LoadedModel
 from fastchat.engines.hf.sampling import Sampler
 from fastchat.engines.hf.scheduler import Job, Sent
+from fastchat.engines.hf.sight import Seen, Sight, image_parts
 from fastchat.engines.hf.vocabulary import Vocabulary
 from fastchat.engines.thoughts import BEGIN, ThoughtReader
 from fastchat.prompts.rendering import render
@@ -24,6 +25,7 @@ class RequestReader:
         self._loaded = loaded
         self._vocabulary = vocabulary
         self._context_length = context_length
+        self._sight = None if loaded.processor is None else Sight(loaded)
 
     def job(self, request: GenerationRequest, key: int, send: Callable[[Sent], None]) -> Job:
         """
@@ -37,7 +39,8 @@ class RequestReader:
         self._vocabulary.check(sampling.logit_bias, param="logit_bias")
         form = form_of(request)
         guide = None if form is None else self._forms.guide(form)
-        tokens = self._prompt_tokens(prompt)
+        seen = self._seen(prompt)
+        tokens = self._prompt_tokens(prompt) if seen is None else seen.tokens
         ends = self._loaded.eos_token_ids
         is_endless = sampling.ignore_eos and guide is None  # a form ends where it ends
         stop_tokens = frozenset(sampling.stop_token_ids) | (frozenset() if is_endless else ends)
@@ -58,6 +61,7 @@ class RequestReader:
             top_logprobs=request.top_logprobs,
             adapter=request.adapter,
             may_share=_may_share(request),
+            inputs=None if seen is None else seen.inputs,
         )
 
     def render(self, prompt: ChatPrompt) -> str:
@@ -72,7 +76,7 @@ class RequestReader:
                 "--conv-template.",
                 param="messages",
             )
-        messages: list[Message] = [_plain(message) for message in prompt.messages]
+        messages: list[Message] = [self._plain(message) for message in prompt.messages]
         begun = ""
         if messages and messages[-1]["role"] == "assistant" and not messages[-1].get("tool_calls"):
             begun = messages.pop()["content"]
@@ -87,6 +91,8 @@ class RequestReader:
     def _rendered(
         self, messages: Sequence[Message], functions: Sequence[Mapping[str, Any]], variables: Mapping[str, Any]
     ) -> str:
+        if self._sight is not None:
+            messages = [{**message, "content": self._sight.content(message)} for message in messages]
         return render(
             self._loaded.chat_template or "",
             messages,
@@ -94,6 +100,22 @@ class RequestReader:
             add_generation_prompt=True,
             variables={**self._loaded.tokenizer.special_tokens_map, **variables},
         )
+
+    def _plain(self, message: Message) -> dict[str, Any]:
+        """With text as its content, which is all that every template takes, but for pictures."""
+        content = message.get("content")
+        if content is not None and not isinstance(content, str):
+            if self._sight is not None and image_parts([message]):
+                return {**message}
+            if any(part.get("type") not in ("text", "input_text") for part in content):
+                raise InvalidRequest("This model reads text only, no images or sounds.", param="messages")
+            content = "".join(part.get("text") or "" for part in content)
+        return {**message, "content": content or ""}
+
+    def _seen(self, prompt: ChatPrompt | TextPrompt) -> Seen | None:
+        if self._sight is None or isinstance(prompt, TextPrompt) or not image_parts(prompt.messages):
+            return None
+        return self._sight.read(self.render(prompt), prompt.messages)
 
     def _prompt_tokens(self, prompt: ChatPrompt | TextPrompt) -> list[int]:
         if isinstance(prompt, ChatPrompt):
@@ -178,13 +200,3 @@ def _may_share(request: GenerationRequest) -> bool:
 
 def _said(role: str, text: str) -> Message:
     return {"role": role, "content": text}
-
-
-def _plain(message: Message) -> dict[str, Any]:
-    """With text as its content, which is all that every template takes."""
-    content = message.get("content")
-    if content is not None and not isinstance(content, str):
-        if any(part.get("type") not in ("text", "input_text") for part in content):
-            raise InvalidRequest("This model reads text only, no images or sounds.", param="messages")
-        content = "".join(part.get("text") or "" for part in content)
-    return {**message, "content": content or ""}

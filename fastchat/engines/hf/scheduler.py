@@ -5,9 +5,9 @@ Synchronous, and in the model's own thread; what it makes goes out through each 
 
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 
@@ -38,6 +38,7 @@ class Job:
     top_logprobs: int | None = None
     adapter: str | None = None
     may_share: bool = False
+    inputs: Mapping[str, Any] | None = None  # pictures
 
 
 class Scheduler:
@@ -69,7 +70,7 @@ class Scheduler:
         while self._waiting and len(self._running) < self._slots:
             job = self._waiting.popleft()
             self._running[job.key] = job
-            self._backend.add(job.key, job.prompt, adapter=job.adapter, may_share=job.may_share)
+            self._backend.add(job.key, job.prompt, adapter=job.adapter, may_share=job.may_share, inputs=job.inputs)
         try:
             with torch.inference_mode():  # the logits come from one, and are changed in place
                 keys, logits = self._backend.step()

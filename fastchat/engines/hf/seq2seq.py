@@ -12,7 +12,7 @@ context is the most.
 """
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -91,7 +91,15 @@ class Seq2SeqBackend:
         # What is neither is batched with sequences of its own length only.
         self._mixes_lengths = takes_positions or is_relative
 
-    def add(self, key: int, prompt: Sequence[int], *, adapter: str | None = None, may_share: bool = False) -> None:
+    def add(
+        self,
+        key: int,
+        prompt: Sequence[int],
+        *,
+        adapter: str | None = None,
+        may_share: bool = False,
+        inputs: Mapping[str, Any] | None = None,
+    ) -> None:
         self._sequences[key] = _Sequence(key, list(prompt), adapter, list(self._first_tokens))
 
     def step(self) -> Step:
