@@ -69,7 +69,7 @@ def _contenders(formats: Sequence[Format]) -> list[Contender]:
     files = {"Q4_1 (as it comes)": builtin.ensure()} | {to.upper(): _in_format(to) for to in formats}
     contenders = [Contender("llamacpp", weights, path, "llamacpp") for weights, path in files.items()]
     if find_spec("openvino_genai"):
-        # It reads no BF16 from GGUF that is faster than its eight bits.
+        # BF16 is left out: eight bits hold the same, in half the memory that it would have to read.
         contenders += [
             Contender("openvino", weights, path, "openvino") for weights, path in files.items() if weights != "BF16"
         ]

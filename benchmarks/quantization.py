@@ -130,8 +130,10 @@ def _speed(loaded: "LoadedModel", rows: int, tokens: int) -> float:
 def _generate_s(loaded: "LoadedModel", prompt: Any, tokens: int) -> float:
     import torch
 
+    inputs = torch.tensor(prompt)
+    how = {"do_sample": False, "max_new_tokens": tokens, "min_new_tokens": tokens}
     before = time.process_time()
-    loaded.model.generate(torch.tensor(prompt), do_sample=False, max_new_tokens=tokens, min_new_tokens=tokens)
+    loaded.model.generate(inputs, attention_mask=torch.ones_like(inputs), **how)
     return time.process_time() - before
 
 

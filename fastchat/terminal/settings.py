@@ -2,11 +2,13 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TextIO
 
 from pydantic_settings import SettingsConfigDict
 
 from fastchat.client.chat import ChatClient, ChatParameters
+from fastchat.client.endpoints import Endpoint
 from fastchat.client.fleet import Fleet
 from fastchat.client.http1 import Http1Client
 from fastchat.client.pipe import Pipe
@@ -38,6 +40,9 @@ class TalkSettings(ModelSettings):
     model: str | None = setting(
         None, "which model of a server, or which adapter, answers (default: the first)", metavar="NAME"
     )
+    register_api_endpoint_file: Path | None = setting(
+        None, "JSON file of models that others serve; MODEL is one of its names", "--register", metavar="FILE"
+    )
     api_key: str | None = setting(None, "key for a server; better set by environment", env="FASTCHAT_API_KEY")
     temperature: float | None = setting(
         None, "0 always takes the likeliest token (default: 0.7; the built-in model's is 0.2)", metavar="T"
@@ -58,8 +63,9 @@ class TalkSettings(ModelSettings):
         return self.target or self.model_path or self.model or "builtin"
 
     @property
-    def is_server(self) -> bool:
-        return self.place.startswith(("http://", "https://"))
+    def is_served(self) -> bool:
+        """Not in this process."""
+        return self.register_api_endpoint_file is not None or self.place.startswith(("http://", "https://"))
 
     def parameters(self) -> ChatParameters:
         """
@@ -80,7 +86,7 @@ class TalkSettings(ModelSettings):
             raise SetupError(error.message) from None
 
     def _usual(self) -> Mapping[str, float]:
-        if self.is_server:
+        if self.is_served:
             return {}
         if self.place in builtin.ALIASES:
             return builtin.SAMPLING
@@ -95,7 +101,7 @@ class TalkSettings(ModelSettings):
         Raises:
             SetupError: the model cannot be loaded, or the server not be asked.
         """
-        if self.is_server:
+        if self.is_served:
             async with self._server() as talker:
                 yield talker
             return
@@ -111,18 +117,30 @@ class TalkSettings(ModelSettings):
 
     @asynccontextmanager
     async def _server(self) -> AsyncIterator[Talker]:
+        fleet = Fleet()
+        fleet.update(await self._endpoints())
+        pipe = Pipe(fleet, Http1Client(connect_s=10, idle_s=600))
+        try:
+            yield _chosen(ServerTalker(ChatClient(fleet, pipe, api_key=self.api_key)), self._served_name)
+        finally:
+            await pipe.close()
+
+    @property
+    def _served_name(self) -> str | None:
+        named_first = None if self.register_api_endpoint_file is None else self.target
+        return self.model or named_first
+
+    async def _endpoints(self) -> list[Endpoint]:
+        if self.register_api_endpoint_file is not None:
+            from fastchat.client.endpoint_file import load_endpoints
+
+            return load_endpoints(self.register_api_endpoint_file)
         import aiohttp  # a model in this process needs none
 
         from fastchat.client.servers import ask_server
 
-        fleet = Fleet()
         async with aiohttp.ClientSession() as session:
-            fleet.update([await ask_server(session, self.place, self.api_key)])
-        pipe = Pipe(fleet, Http1Client(connect_s=10, idle_s=600))
-        try:
-            yield _chosen(ServerTalker(ChatClient(fleet, pipe, api_key=self.api_key)), self.model)
-        finally:
-            await pipe.close()
+            return [await ask_server(session, self.place, self.api_key)]
 
 
 def _chosen(talker: Talker, model: str | None) -> Talker:

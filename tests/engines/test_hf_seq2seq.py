@@ -8,13 +8,15 @@ import pytest
 import torch
 import transformers
 
+from fastchat.engines.base import ChatPrompt, GenerationRequest, Sampling
 from fastchat.engines.hf.backend import Backend
 from fastchat.engines.hf.loaded import LoadedModel
 from fastchat.engines.hf.loading import load_model
 from fastchat.engines.hf.seq2seq import Seq2SeqBackend
 from fastchat.engines.hf.settings import HfArgs
-from fastchat.engines.registry import EngineOptions
+from fastchat.engines.registry import EngineOptions, load_engine
 from tests.engines import tiny_models
+from tests.engines.asking import ask
 
 LENGTH = 12
 LONG, SHORT = 40, 3
@@ -164,3 +166,16 @@ def test_a_t5_gets_the_context_that_fastchat_gave_it_and_more_if_asked(tmp_path:
     folder = tiny_models.t5(tmp_path)
     assert load(folder).context_length == 2048
     assert load(folder, context_length=4000).context_length == 4000
+
+
+async def test_an_encoder_gets_the_end_of_the_text_it_is_used_to(tmp_path: Path) -> None:
+    """FastChat's formats for T5 do not write it; its tokenizer adds it."""
+    options = EngineOptions(str(tiny_models.t5(tmp_path)), device="cpu", dtype="float32", context_length=100)
+    engine = await load_engine("hf", options)
+    try:
+        prompt = ChatPrompt([{"role": "user", "content": "Hi"}])
+        text = await engine.render(prompt)
+        answer = await ask(engine, GenerationRequest(prompt, Sampling(temperature=0, max_tokens=3)))
+        assert answer.usage.prompt_tokens == len(await engine.tokenize(text, add_special=False)) + 1
+    finally:
+        await engine.close()

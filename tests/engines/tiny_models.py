@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 import transformers
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
 MARKS = ("<pad>", "<eos>", "<start>", "<turn>")
 PAD, EOS, START, TURN = range(len(MARKS))
@@ -33,7 +33,7 @@ CHAT_TEMPLATE = """\
 {%- if add_generation_prompt %}<turn>assistant {% endif %}"""
 
 
-def tokenizer() -> transformers.PreTrainedTokenizerFast:
+def tokenizer(*, ends_texts: bool = False) -> transformers.PreTrainedTokenizerFast:
     bytes_of = Tokenizer(models.BPE())
     bytes_of.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     bytes_of.decoder = decoders.ByteLevel()
@@ -44,6 +44,8 @@ def tokenizer() -> transformers.PreTrainedTokenizerFast:
         show_progress=False,
     )
     bytes_of.train_from_iterator(_FAMILIAR, trainer)
+    if ends_texts:
+        bytes_of.post_processor = processors.TemplateProcessing(single="$A <eos>", special_tokens=[("<eos>", EOS)])
     return transformers.PreTrainedTokenizerFast(
         tokenizer_object=bytes_of,
         pad_token="<pad>",
@@ -177,7 +179,7 @@ def _save(
         if not is_tied:
             _leave_out_odd_bytes(model)
     model.save_pretrained(folder, max_shard_size=shard_size)
-    tokenizer().save_pretrained(folder)
+    tokenizer(ends_texts=kind is transformers.T5ForConditionalGeneration).save_pretrained(folder)
     return folder
 
 
@@ -194,7 +196,7 @@ def _leave_out_odd_bytes(model: transformers.PreTrainedModel) -> None:
     """A greedy answer is text: the likeliest of many random words is above the zero of all others."""
     words = tokenizer()
     with torch.no_grad():
-        for number in range(WORDS):
+        for number in range(min(WORDS, model.config.vocab_size)):
             text = words.decode([number])
             if number < len(MARKS) or not (text.isascii() and text.isprintable()):
                 model.get_output_embeddings().weight[number] = 0

@@ -163,7 +163,6 @@ def test_what_the_entry_says_of_loading_reaches_the_engines_check(tmp_path: Path
         ({"max_gpu_memory": "lots"}, "Write it like 8GiB"),
         ({"device": "cpu", "num_gpus": 2}, "--num-gpus is for GPUs"),
         ({"conv_template": "no-such-format"}, "no-such-format"),
-        ({"draft_model": "d"}, "has no draft model"),
     ):
         with pytest.raises(SetupError, match=complaint):
             survey(LocalModel.model_validate({"model": str(tmp_path), "engine": "hf"} | fields))

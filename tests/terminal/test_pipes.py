@@ -1,9 +1,11 @@
 """The commands as a shell script uses them."""
 
+import json
 import signal
 import subprocess
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
@@ -151,3 +153,11 @@ def test_the_built_in_model_answers_a_pipe() -> None:
     assert "hello" in done.stdout.lower()
     assert "\x1b" not in done.stdout
     assert "Loading smollm2" in done.stderr
+
+
+def test_a_model_of_a_register_file_answers(env: Mapping[str, str], server: Process, tmp_path: Path) -> None:
+    entry = {"model_name": "echo", "api_base": f"{server.url}/v1/", "api_type": "openai", "api_key": "secret"}
+    file = tmp_path / "endpoints.json"
+    file.write_text(json.dumps({"My Model (v1)": {**entry, "anony_only": False}}))
+    done = piped(env, "Hello there\n", "fastchat", "chat", "--register", str(file), "My Model (v1)")
+    assert (done.returncode, done.stdout) == (0, "Hello there\n"), done.stderr
