@@ -36,11 +36,14 @@ def requantize(source: Path, target: Path, to: Format, *, report: Callable[[Prog
         MissingPackage: the package `gguf` is not installed.
     """
     if find_spec("gguf") is None:
-        raise MissingPackage("gguf", "hf", "Requantising")
+        raise MissingPackage("gguf", "llamacpp", "Requantising")
     read_header(source)  # says what is wrong with a file that is none
     import gguf
 
-    reader = gguf.GGUFReader(source)
+    try:
+        reader = gguf.GGUFReader(source)
+    except (ValueError, IndexError, KeyError):
+        raise SetupError(f"'{source}' is damaged or was not copied to its end.") from None
     rewritten = {tensor.name for tensor in reader.tensors if _is_meant(tensor, to)}
     if not rewritten:
         raise SetupError(f"'{source}' has no tensor in one of the formats {', '.join(FROM)}; there is nothing to do.")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 else:
     Tensor: TypeAlias = Any
 
-_SEGMENT = 2**20
+_SEGMENT = 2**18
 _MAPPED_BYTES = 32 * 2**20  # an old file is opened anew after so much was read, so that its pages leave our memory
 
 
@@ -218,7 +218,7 @@ def safetensors_dtype(dtype: Any) -> str:
 
 
 def row_steps(tensor: TensorShape, segments: int) -> Iterator[tuple[int, int]]:
-    """Ranges of rows, each of so many segments. A segment is a million elements or one row, whichever is more."""
+    """Ranges of rows, each of so many segments. A segment is 2¹⁸ elements or one row, whichever is more."""
     step = segments * max(1, _SEGMENT // max(1, tensor.row_elements))
     for start in range(0, tensor.rows, step):
         yield start, min(start + step, tensor.rows)

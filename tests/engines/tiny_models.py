@@ -4,6 +4,7 @@ Their tokenizer spells every text: it knows all bytes, a few words and the marks
 """
 
 import json
+import string
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -177,7 +178,7 @@ def _save(
             model.lm_head.weight = torch.nn.Parameter(model.lm_head.weight.detach().clone())
         _spread(model)
         if not is_tied:
-            _leave_out_odd_bytes(model)
+            _speak_letters(model)
     model.save_pretrained(folder, max_shard_size=shard_size)
     tokenizer(ends_texts=kind is transformers.T5ForConditionalGeneration).save_pretrained(folder)
     return folder
@@ -192,11 +193,14 @@ def _spread(model: torch.nn.Module) -> None:
                 parameter.copy_(torch.randn(parameter.shape) * parameter.shape[-1] ** -0.5 * sharpness)
 
 
-def _leave_out_odd_bytes(model: transformers.PreTrainedModel) -> None:
-    """A greedy answer is text: the likeliest of many random words is above the zero of all others."""
+def _speak_letters(model: transformers.PreTrainedModel) -> None:
+    """A greedy answer is text, and cut into tokens again it gives the same: digits and capitals that no word holds.
+
+    The likeliest of many random words is above the zero of all others.
+    """
+    letters = set(string.digits + string.ascii_uppercase) - set("".join(_FAMILIAR))
     words = tokenizer()
     with torch.no_grad():
         for number in range(min(WORDS, model.config.vocab_size)):
-            text = words.decode([number])
-            if number < len(MARKS) or not (text.isascii() and text.isprintable()):
+            if words.decode([number]) not in letters:
                 model.get_output_embeddings().weight[number] = 0

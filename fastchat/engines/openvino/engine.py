@@ -21,8 +21,10 @@ from fastchat.engines.openvino.answer import Answer
 from fastchat.engines.openvino.forms import check_answer
 from fastchat.engines.openvino.model import Model, described
 from fastchat.engines.openvino.process import PipelineProcess
-from fastchat.engines.openvino.settings import host_settings, is_rounded, require_library
+from fastchat.engines.openvino.settings import host_settings, is_rounded, parse_args, require_library
 from fastchat.engines.registry import EngineOptions
+from fastchat.model.derived import derived
+from fastchat.model.requantize import requantize
 
 log = logging.getLogger(__name__)
 
@@ -34,14 +36,17 @@ async def load(options: EngineOptions) -> "OpenvinoEngine":
     """
     settings = host_settings(options)
     require_library()
-    if is_rounded(Path(options.model_path)):
-        log.warning(
-            "%s is in Q4_1, which OpenVINO rounds so that answers get worse (the perplexity of the built-in model by a "
-            "quarter). It reads Q8_0 as it is: fastchat weights requantize %s OTHER.gguf",
-            *(options.model_path, options.model_path),
-        )
+    model = Path(options.model_path)
+    if is_rounded(model) and parse_args(options.engine_args).keep_quality:
+        settings = settings.model_copy(update={"model_path": str(await asyncio.to_thread(_unrounded, model))})
     process, description = await PipelineProcess.start(settings)
     return OpenvinoEngine(process, described(settings, description, options.chat_template))
+
+
+def _unrounded(model: Path) -> Path:
+    """A copy with more bits, in which the library finds nothing to round."""
+    log.info("%s is in Q4_1, which OpenVINO would round for the worse; a copy in Q8_0 is read instead", model)
+    return derived(model, ".q8_0.gguf", lambda target: requantize(model, target, "q8_0"))
 
 
 class OpenvinoEngine:

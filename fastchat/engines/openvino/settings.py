@@ -29,6 +29,9 @@ class OpenvinoArgs(BaseModel):
     )
     cache_type: Literal["u8", "f16", "bf16", "f32"] = Field("u8", description="Number format of the KV cache.")
     prefix_cache: bool = Field(True, description="Keep what was computed for a prompt for those that begin alike.")
+    keep_quality: bool = Field(
+        True, description="Read a file in Q4_1 from a copy in Q8_0 in the cache, made once: OpenVINO rounds Q4_1."
+    )
     precision: Literal["bf16", "f32"] | None = Field(
         None,
         description="Number format of what is not quantised. Without it: what the CPU is fast at.",
