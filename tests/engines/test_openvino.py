@@ -271,8 +271,10 @@ async def test_a_damaged_model_is_said_to_be_one(tmp_path: Path) -> None:
     file = tmp_path / "damaged.gguf"
     with builtin.ensure().open("rb") as whole:
         file.write_bytes(whole.read(3_000_000))
-    with pytest.raises(SetupError, match=r"OpenVINO cannot load .*damaged\.gguf"):
+    with pytest.raises(SetupError, match=r"damaged\.gguf.* is damaged"):
         await load(EngineOptions(str(file)))
+    with pytest.raises(SetupError, match=r"OpenVINO cannot load .*damaged\.gguf"):
+        await load(EngineOptions(str(file), engine_args={"keep_quality": False}))
 
 
 @pytest.mark.parametrize(
