@@ -15,7 +15,10 @@ from benchmarks.machine import this_machine, versions
 from benchmarks.peers.environments import ENVIRONMENTS
 from benchmarks.results import Aim, Record
 
-NAMES = ("gateway", "http_client", "serving", "engines", "vllm_cpu", "footprint")
+NAMES = (
+    *("gateway", "http_client", "serving", "engines", "hf_batching", "quantization", "vllm_cpu"),
+    *("weights", "footprint"),
+)
 _HERE = Path(__file__).parent
 _QUICK_FOLDER = _HERE.parent / ".cache" / "benchmarks"
 

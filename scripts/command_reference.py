@@ -34,7 +34,7 @@ FastChat's old names lead to the same code:
 | `python3 -m fastchat.serve.huggingface_api` | `fastchat answer` |
 | `python3 -m fastchat.model.apply_delta`, `make_delta` | `fastchat weights apply-delta`, `make-delta` |
 | `python3 -m fastchat.model.apply_lora` | `fastchat weights apply-lora` |
-| `python3 -m fastchat.model.convert_fp16` | `fastchat weights convert` |
+| `python3 -m fastchat.model.convert_fp16` | `fastchat weights convert-fp16` |
 """
 
 

@@ -55,6 +55,8 @@ def choose_engine(model_path: str, look: Callable[[], Surroundings] = Surroundin
         return EngineChoice("openvino", "the folder holds OpenVINO IR")
     if (path / "config.json").is_file():
         return _for_folder(look())
+    if (path / "adapter_config.json").is_file():
+        return EngineChoice("hf", "the folder holds an adapter, which is put onto its base")
     raise SetupError(
         f"No engine here reads {model_path!r}. Give a .gguf file, a folder with config.json and weights, 'builtin' for "
         f"the built-in model, or --engine with one of: {', '.join(engine_names())}."

@@ -11,6 +11,7 @@ import pytest
 from fastchat.core.errors import ContextLengthExceeded, FastChatError, InvalidRequest
 from fastchat.engines.base import ChatPrompt, Engine, Feature, GenerationRequest, JsonConstraint, Sampling, TextPrompt
 from tests.engines.asking import CLOCK, WEATHER, ask, chat, spoken, user
+from tests.project.tables import feature_tables
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -314,3 +315,13 @@ async def test_it_is_healthy_while_it_answers(engine: Engine) -> None:
     async with aclosing(stream):
         await anext(stream)
         assert await engine.is_healthy()
+
+
+async def test_it_can_do_what_the_documents_say(engine: Engine) -> None:
+    cells = {name.strip("`"): row.get(engine.info.engine) for name, row in feature_tables()[0].items()}
+    if cells["chat"] is None:
+        pytest.skip("the table is about real engines")
+    always = {name for name, cell in cells.items() if cell == "yes"}
+    never = {name for name, cell in cells.items() if cell == "–"}
+    assert always <= engine.info.features
+    assert not never & engine.info.features

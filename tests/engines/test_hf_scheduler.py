@@ -30,7 +30,7 @@ class Counting:
         self.steps = 0
         self.fault: Callable[[list[int]], Exception | None] = lambda keys: None
 
-    def add(self, key: int, prompt: Sequence[int], *, adapter: str | None = None, may_share: bool = False) -> None:
+    def add(self, key: int, prompt: Sequence[int], **_: object) -> None:
         self.sequences[key] = list(prompt)
 
     def step(self) -> Step:

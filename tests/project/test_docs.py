@@ -5,16 +5,21 @@ import importlib.util
 import re
 from pathlib import Path
 from types import ModuleType
+from typing import get_args
 
 import pytest
 
 from fastchat.__main__ import COMMANDS
 from fastchat.client.fleet import Fleet
 from fastchat.core import errors
+from fastchat.engines.base import Feature
+from fastchat.engines.launched.table import load_kinds
+from fastchat.engines.registry import engine_names, supported_options
 from fastchat.gateway.metrics import GatewayMetrics
 from fastchat.prompts import catalog
 from fastchat.worker.metrics import WorkerMetrics
 from fastchat.worker.models import HostedModels
+from tests.project.tables import feature_tables
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -81,3 +86,46 @@ def test_every_difference_of_a_prompt_format_is_documented() -> None:
     ]
     assert rows
     assert [row for row in rows if row not in page] == []
+
+
+FLAGS = {
+    "device": "--device",
+    "num_gpus": "--num-gpus",
+    "max_gpu_memory": "--max-gpu-memory",
+    "dtype": "--dtype",
+    "quantization": "--load-8bit",
+    "cpu_offloading": "--cpu-offloading",
+    "trust_remote_code": "--trust-remote-code",
+    "draft_model": "--draft-model",
+    "chat_template": "--conv-template",
+    "adapters": "--adapters",
+}
+
+
+def test_the_table_of_features_names_every_feature() -> None:
+    assert {row.strip("`") for row in feature_tables()[0]} == set(get_args(Feature))
+
+
+@pytest.mark.parametrize("option", FLAGS)
+def test_the_table_of_options_is_what_the_engines_take(option: str) -> None:
+    [row] = [cells for name, cells in feature_tables()[1].items() if f"`{FLAGS[option]}`" in name]
+    for engine, cell in row.items():
+        supported = supported_options(engine) if engine in engine_names() else launched_options(engine)
+        assert supported is not None
+        assert (cell == "yes") == (option in supported), (engine, cell)
+
+
+def launched_options(engine: str) -> set[str]:
+    flags = set(load_kinds()[engine].flags)
+    # Its `quantization` names a checkpoint's own format; nothing is rounded while loading.
+    return (flags - {"quantization"}) | ({"chat_template"} if "conv_template" in flags else set())
+
+
+@pytest.mark.parametrize("engine", ["vllm", "sglang", "mlx", "lightllm"])
+def test_the_table_of_features_is_what_launched_servers_announce(engine: str) -> None:
+    kind = load_kinds()[engine]
+    cells = {name.strip("`"): row[engine] for name, row in feature_tables()[0].items()}
+    assert {name for name, cell in cells.items() if cell == "yes"} == set(kind.features)
+    with_flag = {name for name, cell in cells.items() if cell.startswith("with `--tool")}
+    assert with_flag == set(kind.features_by_flag.values())
+    assert (cells["adapters"] == "with `--adapters`") == ("adapters" in kind.flags)
