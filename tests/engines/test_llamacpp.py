@@ -169,7 +169,7 @@ async def test_a_grammar_that_cannot_be_read_is_refused(llama: LlamaEngine, gram
 
 async def test_an_answer_that_lost_its_form_is_an_error(llama: LlamaEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     """As if llguidance had given up after a while; which schemas make it do so changes with its versions."""
-    monkeypatch.setattr(grammars, "json_answer", lambda schema: 'root ::= "{" [a-z]+')
+    monkeypatch.setattr("fastchat.engines.grammars.json_answer", lambda schema: 'root ::= "{" [a-z]+')
     monkeypatch.setattr(grammars, "probe", lambda grammar: f'root ::= "{grammars.PROBE_MARK}"')
 
     with pytest.raises(InvalidRequest, match="too intricate") as caught:

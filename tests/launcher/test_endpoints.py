@@ -62,6 +62,10 @@ def test_with_endpoints_the_built_in_model_is_not_brought_along(tmp_path: Path) 
         ),
         ("endpoints:\n  A:\n    api_base: http://a\n", "fastchat.yaml:2: endpoints.A: 'model_name' is missing"),
         ("models: []\n", "fastchat.yaml:1: models: "),
+        (
+            "endpoints:\n  A: {model_name: m, api_base: http://a, slot: 4}\n",
+            "fastchat.yaml:1: endpoints: 'A': there is no key 'slot'",
+        ),
     ],
 )
 def test_a_complaint_names_the_line(tmp_path: Path, text: str, expected: str) -> None:

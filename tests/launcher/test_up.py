@@ -207,5 +207,6 @@ def test_a_model_that_cannot_start_ends_it_with_the_reason(run_dir: Path, hollow
         output, _ = process.communicate()
 
     assert process.returncode == 1
-    assert "worker-hollow.gguf-1: cannot start\n  error: " in output
+    assert "worker-hollow.gguf-1: cannot start\n" in output
+    assert "\n  error: llama.cpp could not load " in output
     assert "error: No model could be started. The logs are in " in output

@@ -156,6 +156,7 @@ def test_the_built_in_model_answers_a_pipe() -> None:
 
 
 def test_a_model_of_a_register_file_answers(env: Mapping[str, str], server: Process, tmp_path: Path) -> None:
+    until_served(server)
     entry = {"model_name": "echo", "api_base": f"{server.url}/v1/", "api_type": "openai", "api_key": "secret"}
     file = tmp_path / "endpoints.json"
     file.write_text(json.dumps({"My Model (v1)": {**entry, "anony_only": False}}))
