@@ -96,6 +96,7 @@ def _address(value: str) -> str:
     parts = urlsplit(value)
     if parts.scheme not in ("http", "https") or not parts.hostname or re.search(r"[\s@?#]", value):
         raise ValueError(f"{value!r} was given; it should be an address that begins with http:// or https://")
+    _ = parts.port  # raises ValueError where it is none
     return value
 
 
@@ -176,6 +177,11 @@ class EndpointEntry(BaseModel):
                 variables = self.kind.environment.get(name, ())
                 raise ValueError(f"{name!r} is missing: give it here, or set {' or '.join(variables)}")
         return self
+
+    @property
+    def unknown_keys(self) -> list[str]:
+        """Misspelt, most likely: nothing heeds them."""
+        return sorted(set(self.model_extra or ()) - _OF_OLD)
 
     @property
     def kind(self) -> ApiType:
@@ -266,7 +272,7 @@ def read_endpoint_file(path: Path, environ: Mapping[str, str] = os.environ) -> d
         raise SetupError("\n".join(f"{path}: {line}" for line in _complaints(error))) from None
     for name, entry in entries.items():
         check_installed(entry.kind.speaks)
-        for key in set(entry.model_extra or ()) - _OF_OLD:
+        for key in entry.unknown_keys:
             log.warning("%s: %r: there is no key %r; it is ignored", path, name, key)
     return entries
 

@@ -24,6 +24,7 @@ from fastchat.core.errors import InvalidRequest
 
 _MAX_REDIRECTS = 3
 _FETCHES_AT_ONCE = 8
+_UNICAST = ipaddress.ip_network("2000::/3")  # all that is given out of IPv6
 _SIGNATURES = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),
     (b"\xff\xd8\xff", "image/jpeg"),
@@ -178,8 +179,9 @@ def is_public(host: str) -> bool:
     address = ipaddress.ip_address(host.split("%")[0].strip("[]"))
     if isinstance(address, ipaddress.IPv6Address):
         inner = address.ipv4_mapped or address.sixtofour or _nat64(address)
-        if inner is not None:
-            address = inner
+        if inner is None and address not in _UNICAST:
+            return False  # more ways to wrap a private address, and ranges that nobody routes
+        address = inner or address
     return address.is_global and not address.is_multicast
 
 

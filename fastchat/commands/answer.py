@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 async def _answer(settings: AnswerSettings) -> None:
-    from fastchat.terminal.styles import ASSISTANT, USER
+    from fastchat.terminal.styles import ASSISTANT, USER, fit_for
 
     parameters = settings.parameters()
     messages = [{"role": "user", "content": settings.message}]
@@ -42,7 +42,7 @@ async def _answer(settings: AnswerSettings) -> None:
             print(f"{ASSISTANT}: ", end="", flush=True)
             async with aclosing(talker.answer(messages, parameters)) as deltas:
                 async for delta in deltas:
-                    print(delta.text, end="", flush=True)
+                    print(fit_for(sys.stdout, delta.text), end="", flush=True)
         except FastChatError as error:
             raise SetupError(error.message) from None
         finally:

@@ -1,6 +1,7 @@
 """`fastchat chat`, as before `python3 -m fastchat.serve.cli`: talk to a model in the terminal."""
 
 import asyncio
+import io
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -34,6 +35,8 @@ class ChatSettings(TalkSettings):
 def main(argv: Sequence[str] | None = None) -> None:
     settings = ChatSettings.from_argv(argv, prog="fastchat chat", description="Talk to a model in the terminal.")
     logs.configure("ERROR")  # lines between the lines of a chat; what goes wrong is said in the chat itself
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # half a character from a model must not end the chat
     try:
         # Not on uvloop: it makes a terminal that it reads from refuse long output.
         has_failed = asyncio.run(_chat(settings))

@@ -1,6 +1,7 @@
 """`fastchat message`, as before `python3 -m fastchat.serve.test_message`: does this model answer?"""
 
 import asyncio
+import sys
 from collections.abc import Sequence
 
 import aiohttp
@@ -16,6 +17,7 @@ from fastchat.core.errors import FastChatError, SetupError
 from fastchat.core.serving import run
 from fastchat.core.settings import Settings, setting
 from fastchat.protocol.control import TOKEN_ENV, ServedModel
+from fastchat.terminal.styles import fit_for
 
 
 class MessageSettings(Settings):
@@ -77,5 +79,5 @@ async def _print_answer(settings: MessageSettings, client: ChatClient) -> None:
     parameters = ChatParameters(temperature=settings.temperature, max_tokens=settings.max_new_tokens)
     print("assistant: ", end="")
     async for delta in client.stream(settings.model_name, messages, parameters):
-        print(delta.text, end="", flush=True)
+        print(fit_for(sys.stdout, delta.text), end="", flush=True)
     print()

@@ -225,6 +225,15 @@ class Config(_Section):
         is_alone = isinstance(given, dict) and given.get("endpoints") and "models" not in given
         return {**given, "models": ()} if is_alone else given
 
+    @field_validator("endpoints")
+    @classmethod
+    def _keys_are_known(cls, endpoints: dict[str, EndpointEntry]) -> dict[str, EndpointEntry]:
+        # A register file may be somebody else's and gets away with a warning; this file is ours.
+        for name, entry in endpoints.items():
+            if entry.unknown_keys:
+                raise ValueError(f"{name!r}: there is no key {entry.unknown_keys[0]!r}")
+        return endpoints
+
     @field_validator("models")
     @classmethod
     def _something_is_served(cls, models: tuple[ModelEntry, ...], info: ValidationInfo) -> tuple[ModelEntry, ...]:

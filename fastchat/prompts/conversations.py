@@ -49,7 +49,7 @@ def read_conversation(file: str) -> list[dict[str, Any]]:
         value = json.loads(data)
     except OSError as error:
         raise SetupError(f"--messages {file}: {error.strerror}.") from None
-    except ValueError as error:  # also bytes that are no text
+    except (ValueError, RecursionError) as error:  # also bytes that are no text, and lists in lists without end
         raise SetupError(f"--messages: {where} is not JSON: {error}.") from None
     messages = value.get("messages") if isinstance(value, Mapping) else value
     try:

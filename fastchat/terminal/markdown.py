@@ -55,24 +55,29 @@ class MarkdownView:
     def __init__(self, render: Render, *, follows: bool = False) -> None:
         self._render = render
         self._blocks = Blocks()
-        self._finished: Lines = []
+        self._unread = ""
         self.is_empty = not follows  # nothing stands above the next block
 
     def push(self, text: str) -> None:
-        for block in self._blocks.push(text):
-            self._finished += self._spaced(self._render(block))
+        # Read when it is drawn: reading begins at the last block anew, which for each line of a long one is too much.
+        self._unread += text
 
     def frame(self) -> Frame:
         """What has been finished since the last frame, and what has not been."""
-        finished, self._finished = self._finished, []
+        finished = self._read()
         unfinished = self._render(self._blocks.unfinished)
         return Frame(finished, ["", *unfinished] if unfinished and not self.is_empty else unfinished)
 
     def finish(self) -> Lines:
         """The rest: nothing comes any more."""
-        rest = self._finished + self._spaced(self._render(self._blocks.unfinished))
-        self._finished, self._blocks.unfinished = [], ""
+        rest = self._read() + self._spaced(self._render(self._blocks.unfinished))
+        self._blocks.unfinished = ""
         return rest
+
+    def _read(self) -> Lines:
+        """Draw the blocks that what has come since finishes."""
+        text, self._unread = self._unread, ""
+        return [line for block in self._blocks.push(text) for line in self._spaced(self._render(block))]
 
     def _spaced(self, lines: Lines) -> Lines:
         """One empty line between blocks, none before the first; blocks that show nothing take no place."""
@@ -130,7 +135,13 @@ def _trimmed(lines: Sequence[str]) -> Lines:
 
 def _parser() -> MarkdownIt:
     # Raw HTML is text here: rich would leave it out, and an answer that is HTML would be empty.
-    return MarkdownIt("commonmark", {"html": False}).enable(["strikethrough", "table"])
+    return _Parser("commonmark", {"html": False}).enable(["strikethrough", "table"])
+
+
+class _Parser(MarkdownIt):
+    def normalizeLinkText(self, link: str) -> str:
+        """An address as it was written. Unpacked, `%1B` would be a character that commands the terminal."""
+        return link
 
 
 class _Heading(Heading):

@@ -10,19 +10,27 @@ format belongs to the model that answers.
 """
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from fastchat.core.errors import InvalidRequest
 from fastchat.terminal.conversation import Conversation
 
 
+class _SavedPart(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    text: str | None = None
+
+
 class _SavedMessage(BaseModel):
     role: Literal["system", "user", "assistant"]
-    content: str | list[dict[str, Any]]
+    content: str | list[_SavedPart]
 
 
 class _Saved(BaseModel):
@@ -40,22 +48,38 @@ class _SavedByFastChat(BaseModel):
 
 def file_of(name: str) -> Path:
     """Where a name points to: with `.json` when it has no dot."""
-    path = Path(name).expanduser()
-    return path if "." in path.name else path.with_name(f"{path.name}.json")
+    path = _path(name)
+    return path if "." in path.name or not path.name else path.with_name(f"{path.name}.json")
+
+
+def _path(name: str) -> Path:
+    return Path(os.path.expanduser(name))  # Path's own fails where nobody has that name
 
 
 def save(conversation: Conversation, name: str, model: str) -> Path:
     """
     Raises:
-        InvalidRequest: the file cannot be written.
+        InvalidRequest: the file cannot be written, or is one of another kind.
     """
     path = file_of(name)
+    _check_is_ours(path)
     fields = {"model": model, "system": conversation.system, "messages": conversation.messages}
     try:
-        path.write_text(json.dumps(fields, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+        text = json.dumps(fields, ensure_ascii=False, indent=2) + "\n"
+        path.write_text(text, encoding="utf-8", errors="replace")  # a model may send half a character
     except OSError as error:
         raise InvalidRequest(f"{path} cannot be written: {error.strerror}.") from None
     return path
+
+
+def _check_is_ours(path: Path) -> None:
+    """A conversation may be saved again, an empty file filled; any other is worth more than what was typed in haste."""
+    if not path.is_file() or not path.stat().st_size:
+        return
+    try:
+        load(str(path))
+    except InvalidRequest:
+        raise InvalidRequest(f"{path} is there already and holds no conversation. Choose another name.") from None
 
 
 def load(name: str) -> tuple[Path, Conversation]:
@@ -63,14 +87,14 @@ def load(name: str) -> tuple[Path, Conversation]:
     Raises:
         InvalidRequest: the file cannot be read, or is in neither form.
     """
-    exact = Path(name).expanduser()
+    exact = _path(name)
     path = exact if exact.is_file() else file_of(name)
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
         return path, _conversation(fields)
     except OSError as error:
         raise InvalidRequest(f"{path} cannot be read: {error.strerror}.") from None
-    except (UnicodeDecodeError, json.JSONDecodeError, ValidationError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         raise InvalidRequest(
             f"{path} holds no conversation. /save writes one, as JSON with a list 'messages'; FastChat's files do too."
         ) from None
@@ -83,7 +107,7 @@ def _conversation(fields: Mapping[str, Any]) -> Conversation:
         messages = [{"role": "user" if is_user else "assistant", "content": text} for is_user, text in said if text]
         return Conversation(theirs.system_message, _answered(messages))
     ours = _Saved.model_validate(fields)
-    messages = [message.model_dump() for message in ours.messages]
+    messages = [message.model_dump(exclude_unset=True) for message in ours.messages]
     leading = [message["content"] for message in messages if message["role"] == "system"]
     rest = [message for message in messages if message["role"] != "system"]
     return Conversation(ours.system or "\n".join(map(str, leading)), _answered(rest))

@@ -95,5 +95,6 @@ class SimpleStyle:
             self._is_thinking = False
 
     def _write(self, text: str, target: TextIO) -> None:
-        target.write(harmless(text) if self._is_shown else text)
+        # Whoever reads the answers from a pipe gets them as they are; the rest is for people.
+        target.write(text if target is self._out and not self._is_shown else harmless(text))
         target.flush()

@@ -9,7 +9,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, TextIO, TypeAlias
 
 from fastchat.client.chat import ChatDelta, Message
 from fastchat.terminal.answers import Answer
@@ -80,6 +80,11 @@ def make_style(look: Look, completions: Sequence[str]) -> Style:
 def harmless(text: str) -> str:
     """Without characters that would command the terminal instead of being shown by it."""
     return _CONTROLS.sub("", text)
+
+
+def fit_for(stream: TextIO, text: str) -> str:
+    """As it may be written there: on a terminal harmless, in a pipe as it is."""
+    return harmless(text) if stream.isatty() else text
 
 
 # Each imports what it needs when it is chosen.

@@ -165,6 +165,7 @@ def test_keys_are_not_shown() -> None:
     [
         ({"api_base": "http://a"}, "'A b': 'model_name' is missing"),
         ({"model_name": "m", "api_type": "opneai"}, "'A b': api_type: there is no 'opneai'. Allowed: anthropic, "),
+        ({"model_name": "m", "api_base": "http://a:99999"}, "'A b': api_base: Port out of range 0-65535"),
         (
             {"model_name": "m", "api_base": "localhost:8000"},
             "'A b': api_base: 'localhost:8000' was given; it should be an address that begins with http:// or https://",

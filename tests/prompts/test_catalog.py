@@ -58,6 +58,8 @@ def test_every_layout_file_is_known() -> None:
         ("WizardLM/WizardLM-13B-V1.2", "vicuna_v1.1"),
         ("WizardLM/WizardLM-7B-V1.0", "one_shot"),
         ("WizardLM/WizardCoder-15B-V1.0", "alpaca"),
+        ("WizardLM/WizardMath-70B-V1.0", "alpaca"),
+        ("h2oai/h2ogpt-gm-oasst1-en-2048-open-llama-7b", "h2ogpt"),  # tuned on data of oasst
         ("camel-ai/CAMEL-13B-Combined-Data", "vicuna_v1.1"),
         ("timdettmers/guanaco-33b-merged", "zero_shot"),
         ("allenai/tulu-2-dpo-70b", "tulu"),

@@ -112,6 +112,7 @@ def test_show_tells_all_of_a_format(capsysbinary: pytest.CaptureFixture[bytes]) 
     ("content", "name", "expected"),
     [
         ("[", "raw", "is not JSON"),
+        pytest.param("[" * 100_000, "raw", "is not JSON", id="deep"),
         ("{}", "raw", "no OpenAI messages"),
         ('[{"content": "x"}]', "raw", "0.role: Field required"),
         ('[{"role": "user", "content": 1}]', "raw", "0.content"),

@@ -180,3 +180,26 @@ def test_thoughts_and_text_are_drawn_in_their_own_way_in_the_order_they_come() -
     view.push("text", "Yes")
     assert view.frame() == (["~Hm."], ["", "=Yes"])
     assert view.finish() == ["", "=Yes"]
+
+
+@pytest.mark.parametrize("address", ["http://a/%1B%5D52;c;AA%1B%5C", "http://a/%C2%9B2J", "mailto:a%1b@b.example"])
+def test_an_address_cannot_command_the_terminal(address: str) -> None:
+    view = MarkdownView(renderer(Console(file=io.StringIO(), force_terminal=True, width=100)))
+    view.push(f"<{address}>")
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", "".join(view.finish()))
+    assert address in shown
+    assert shown.isprintable()
+
+
+def test_nothing_is_drawn_between_two_frames() -> None:
+    drawn: list[str] = []
+
+    def render(block: str) -> Lines:
+        drawn.append(block)
+        return [block.strip()]
+
+    view = MarkdownView(render)
+    for line in ["# one\n", "# two\n", "# thr"]:
+        view.push(line)
+    assert drawn == []
+    assert view.frame() == (["# one"], ["", "# two\n# thr"])

@@ -51,7 +51,12 @@ def test_a_list_of_openais_messages_with_a_system_message_is_read(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    "content", ["", "{", "[]", "3", '{"messages": 3}', '{"messages": [{"role": "x", "content": ""}]}']
+    "content",
+    [
+        *("", "{", "[]", "3", '{"messages": 3}', '{"messages": [{"role": "x", "content": ""}]}'),
+        '{"messages": [{"role": "user", "content": [{"type": "text", "text": 5}]}]}',
+        pytest.param("[" * 100_000, id="deep"),
+    ],
 )
 def test_other_files_are_refused_in_words(tmp_path: Path, content: str) -> None:
     (tmp_path / "c.json").write_text(content)
@@ -63,3 +68,28 @@ def test_other_files_are_refused_in_words(tmp_path: Path, content: str) -> None:
 def test_a_place_that_does_not_exist_is_named(tmp_path: Path, act: Any) -> None:
     with pytest.raises(InvalidRequest, match=r"nowhere/c\.json cannot be"):
         act(f"{tmp_path}/nowhere/c")
+
+
+def test_half_a_character_is_saved_as_a_question_mark(tmp_path: Path) -> None:
+    conversation = Conversation()
+    conversation.ask("a\ud83d")
+    conversation.add_answer("b")
+    save(conversation, f"{tmp_path}/c", "m")
+    assert load(f"{tmp_path}/c")[1].messages[0]["content"] == "a?"
+
+
+def test_only_a_conversation_or_an_empty_file_is_written_over(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("dear to me")
+    (tmp_path / "empty.json").touch()
+    with pytest.raises(InvalidRequest, match=r"notes\.txt is there already and holds no conversation"):
+        save(Conversation(), f"{tmp_path}/notes.txt", "m")
+    assert (tmp_path / "notes.txt").read_text() == "dear to me"
+    for _ in range(2):
+        save(Conversation("S"), f"{tmp_path}/empty", "m")
+    assert load(f"{tmp_path}/empty")[1].system == "S"
+
+
+@pytest.mark.parametrize("name", ["/", "~nobody-of-this-name/c"])
+def test_a_place_nobody_can_write_to_is_refused_in_words(name: str) -> None:
+    with pytest.raises(InvalidRequest, match="cannot be written"):
+        save(Conversation(), name, "m")

@@ -103,3 +103,7 @@ def test_an_answer_cannot_command_the_terminal(env: Mapping[str, str]) -> None:
             terminal.until("USER: ")
         assert "\x1b]0;owned" not in terminal.raw
         assert "\x1b[2J" not in terminal.raw
+    with Terminal([*command("fastchat", "answer", "scripted"), *answer], env) as terminal:
+        terminal.until("plaintext")
+        assert terminal.until_end() == 0
+    assert "\x1b" not in terminal.raw

@@ -30,7 +30,7 @@ async def chat_events(dialect: Dialect, request: ChatRequest) -> AsyncGenerator[
         return sse({**head, "choices": [choice], **last})
 
     for index in range(request.n or 1):
-        finish = None
+        finish, usage = None, NOTHING
         has_begun = False
         async with aclosing(dialect.chat(request)) as pieces:
             async for piece in pieces:
@@ -40,7 +40,8 @@ async def chat_events(dialect: Dialect, request: ChatRequest) -> AsyncGenerator[
                 if delta := _delta(piece):
                     yield chunk(_choice(index, delta, piece.logprobs))
                 finish = piece.finish_reason or finish
-                total += piece.usage or NOTHING
+                usage = piece.usage or usage
+        total += usage
         yield chunk(_choice(index, {}, finish_reason=_ended(finish)))
     if wants_usage:
         yield sse({**head, "choices": [], "usage": _usage(total)})
@@ -57,7 +58,7 @@ async def chat_answer(dialect: Dialect, request: ChatRequest) -> bytes:
         logprobs = _logprobs([entry for piece in pieces for entry in piece.logprobs])
         message = {"index": index, "message": _message(pieces), "logprobs": logprobs, "finish_reason": _ended(finish)}
         choices.append(message)
-        total = sum((piece.usage for piece in pieces if piece.usage), total)
+        total += next((piece.usage for piece in reversed(pieces) if piece.usage), NOTHING)
     return _to_json({**_head("chat.completion", request.model), "choices": choices, "usage": _usage(total)})
 
 

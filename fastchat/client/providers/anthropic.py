@@ -14,7 +14,7 @@ import httpx2
 from fastchat.client.providers.anthropic_requests import NAME, to_messages
 from fastchat.client.providers.base import Account, FinishReason, Piece, ToolCallPiece, Usage, no_embeddings
 from fastchat.client.providers.errors import refusal, timed_out, unreachable
-from fastchat.client.providers.google_login import check_is_googles
+from fastchat.client.providers.machine_login import GOOGLE, check_is_theirs
 from fastchat.client.providers.translator import DialectTranslator
 from fastchat.protocol.openai import ChatRequest, EmbeddingRequest
 
@@ -53,7 +53,7 @@ def direct(account: Account) -> DialectTranslator:
 
 def vertex(account: Account) -> DialectTranslator:
     if account.api_key is None:
-        check_is_googles(account.url)
+        check_is_theirs(account.url, GOOGLE)
     client = anthropic.AsyncAnthropicVertex(
         project_id=account.settings["project"],
         region=account.settings["location"],
@@ -71,6 +71,7 @@ def _timeout(account: Account) -> httpx2.Timeout:
 
 class Anthropic:
     def __init__(self, client: anthropic.AsyncAnthropic | anthropic.AsyncAnthropicVertex, account: Account) -> None:
+        client._custom_headers = {}  # those of the environment may be keys for somebody else
         self._client = client
         self._key = account.api_key
 
@@ -104,7 +105,7 @@ def _as_ours(key: str | None) -> Iterator[None]:
     except anthropic.APIStatusError as error:
         told = error.body.get("error") if isinstance(error.body, dict) else None
         told = told if isinstance(told, dict) else {}
-        status = _STATUS.get(str(told.get("type")), error.status_code if error.status_code >= 400 else 502)
+        status = error.status_code if error.status_code >= 400 else _STATUS.get(str(told.get("type")), 502)
         message = str(told.get("message") or error.message)
         raise refusal(NAME, status, message, error.response.headers, key=key) from error
     except anthropic.APITimeoutError as error:

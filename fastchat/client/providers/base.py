@@ -53,7 +53,7 @@ class ToolCallPiece:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One increment of an answer. Some piece has the finish reason, and some piece, not before it, the usage."""
+    """One increment of an answer. Some piece has the finish reason; the last usage is that of the whole answer."""
 
     text: str = ""
     reasoning: str = ""

@@ -21,6 +21,7 @@ from botocore.tokens import FrozenAuthToken
 from fastchat.client.providers.base import Account, FinishReason, Piece, ToolCallPiece, Usage, no_embeddings
 from fastchat.client.providers.bedrock_requests import NAME, to_converse
 from fastchat.client.providers.errors import refusal, timed_out, unreachable
+from fastchat.client.providers.machine_login import AMAZON, check_is_theirs
 from fastchat.client.providers.threads import Threads
 from fastchat.client.providers.translator import DialectTranslator
 from fastchat.protocol.openai import ChatRequest, EmbeddingRequest
@@ -73,6 +74,8 @@ def connect(account: Account) -> DialectTranslator:
     elif account.api_key:
         session.register_component("token_provider", _Token(account.api_key))
         signature = "bearer"
+    else:
+        check_is_theirs(account.url, AMAZON)
     config = Config(
         signature_version=signature,
         connect_timeout=account.connect_s,

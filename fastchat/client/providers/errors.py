@@ -24,7 +24,7 @@ def refusal(
     provider: str, status: int, message: str, headers: Mapping[str, str] | None = None, *, key: str | None = None
 ) -> FastChatError:
     """`status` as the provider gave it, `message` as it put it."""
-    said = _without_key(message, key)[:LONGEST_MESSAGE] or f"status {status}"
+    said = without_key(message, key)[:LONGEST_MESSAGE] or f"status {status}"
     if status in (401, 402, 403):
         return refused_our_key(provider, status)
     if status == 413:
@@ -50,7 +50,7 @@ def timed_out(provider: str) -> WorkerTimeout:
     return WorkerTimeout(f"{provider} did not answer in time.")
 
 
-def _without_key(message: str, key: str | None) -> str:
+def without_key(message: str, key: str | None) -> str:
     return message.replace(key, "…") if key else message
 
 

@@ -15,7 +15,7 @@ from google.oauth2.credentials import Credentials
 from fastchat.client.providers.base import Account, Embeddings, FinishReason, Piece, ToolCallPiece, Usage
 from fastchat.client.providers.errors import refusal, timed_out, unreachable
 from fastchat.client.providers.gemini_requests import NAME, to_contents
-from fastchat.client.providers.google_login import check_is_googles
+from fastchat.client.providers.machine_login import GOOGLE, check_is_theirs
 from fastchat.client.providers.translator import DialectTranslator
 from fastchat.core.errors import InvalidRequest
 from fastchat.protocol.openai import ChatRequest, EmbeddingRequest
@@ -37,7 +37,7 @@ def vertex(account: Account) -> DialectTranslator:
     """With an access token as the key, else with the machine's own login."""
     credentials = None
     if account.api_key is None:
-        check_is_googles(account.url)
+        check_is_theirs(account.url, GOOGLE)
     else:
         credentials = Credentials(token=account.api_key)  # type: ignore[no-untyped-call]
     settings = account.settings
@@ -170,7 +170,7 @@ class _Reader:
             tool_calls=tuple(self._call(part) for part in parts if part.function_call),
             logprobs=_logprobs(candidate.logprobs_result),
             finish_reason=self._finish(finish) if finish else None,
-            usage=usage if finish else None,  # it counts from the beginning in every response; the last one is right
+            usage=usage,
         )
 
     def _call(self, part: types.Part) -> ToolCallPiece:

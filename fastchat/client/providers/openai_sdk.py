@@ -80,6 +80,9 @@ class OpenAISdk:
         streams: bool = True,
         prepare: Callable[[Body], Body] = lambda body: body,
     ) -> None:
+        # What the SDK finds in the environment may be for somebody else.
+        client._custom_headers = {}
+        client.organization = client.project = None
         self._client = client
         self._account = account
         self._name = name

@@ -9,6 +9,7 @@ from typing import NamedTuple, cast
 
 from fastchat.client.endpoints import Endpoint
 from fastchat.client.providers.base import Account
+from fastchat.client.providers.errors import without_key
 from fastchat.client.providers.reply import ProviderReply
 from fastchat.client.providers.translator import Translator, refused
 from fastchat.client.transport import Reply
@@ -122,4 +123,11 @@ def connect(account: Account) -> Translator:
         raise SetupError(f"Nothing here speaks {account.api_type!r}. Allowed: openai, {', '.join(sorted(PROVIDERS))}.")
     check_installed(account.api_type)
     module = import_module(f"fastchat.client.providers.{provider.module}")
-    return cast(Callable[[Account], Translator], getattr(module, provider.factory))(account)
+    make = cast(Callable[[Account], Translator], getattr(module, provider.factory))
+    try:
+        return make(account)
+    except SetupError:
+        raise
+    except Exception as error:  # what a controller told of an account may lack anything, and each SDK has its own word
+        reason = without_key(f"{type(error).__name__}: {error}", account.api_key)
+        raise SetupError(f"The account of {account.api_type!r} is not as its SDK wants it: {reason}") from error

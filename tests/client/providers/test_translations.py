@@ -15,7 +15,7 @@ from fastchat.client.providers.openai_sdk import for_reasoning
 from fastchat.core.errors import InvalidRequest, NoWorker, QueueFull, WorkerFailed, WorkerTimeout
 from fastchat.protocol.openai import ChatRequest
 from tests.client.providers.dialects import WIRES, AnthropicWire, BedrockWire, GeminiWire, OpenAIWire, event, frame
-from tests.client.providers.scripts import Call, Script
+from tests.client.providers.scripts import Call, Refusal, Script
 from tests.client.providers.servers import hosted
 
 USER = {"role": "user", "content": "Hello?"}
@@ -193,6 +193,13 @@ async def test_an_error_inside_a_stream_is_told_inside_the_stream(wire: Any, sai
             [chunk async for chunk in await model.ask(stream=True)]
 
 
+async def test_anthropics_status_says_more_than_its_word_for_it() -> None:
+    async with hosted(WIRES["anthropic"]) as model:
+        model.provider.script = Script(refusal=Refusal(500, "Broken."))  # which the script calls a wrong request
+        with pytest.raises(openai.InternalServerError):
+            await model.ask()
+
+
 # Gemini
 
 
@@ -243,6 +250,20 @@ class _Blocking(GeminiWire):
 
     def end(self, script: Script, request: Any) -> Any:
         return iter(())
+
+
+class _CountingFromTheBeginning(GeminiWire):
+    def begin(self, script: Script, request: Any) -> Any:
+        yield b"data: " + json.dumps({"usageMetadata": {"promptTokenCount": 12}}).encode() + b"\r\n\r\n"
+        yield from super().begin(script, request)
+
+
+async def test_gemini_counts_from_the_beginning_each_time_and_the_last_time_counts() -> None:
+    async with hosted(_CountingFromTheBeginning(**WIRES["gemini"].entry)) as model:
+        whole = await model.ask()
+        options = {"include_usage": True}
+        chunks = [chunk async for chunk in await model.ask(stream=True, stream_options=options)]
+    assert [whole.usage.prompt_tokens, chunks[-1].usage.prompt_tokens] == [12, 12]
 
 
 async def test_gemini_that_blocks_a_question_has_filtered_it() -> None:
