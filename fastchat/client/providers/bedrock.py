@@ -18,6 +18,7 @@ from botocore.exceptions import (
 )
 from botocore.tokens import FrozenAuthToken
 
+from fastchat.client.images import ImageLoader
 from fastchat.client.providers.base import Account, FinishReason, Piece, ToolCallPiece, Usage, no_embeddings
 from fastchat.client.providers.bedrock_requests import NAME, to_converse
 from fastchat.client.providers.errors import refusal, timed_out, unreachable
@@ -86,7 +87,7 @@ def connect(account: Account) -> DialectTranslator:
     client = session.create_client(
         "bedrock-runtime", region_name=account.settings["region"], endpoint_url=account.url, config=config, **login
     )
-    return DialectTranslator(Bedrock(client, account.api_key), account.idle_s)
+    return DialectTranslator(Bedrock(client, account.api_key), account.idle_s, ImageLoader())
 
 
 class _Events:

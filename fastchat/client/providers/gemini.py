@@ -12,6 +12,7 @@ from google.auth.exceptions import GoogleAuthError
 from google.genai import errors, types
 from google.oauth2.credentials import Credentials
 
+from fastchat.client.images import ImageLoader
 from fastchat.client.providers.base import Account, Embeddings, FinishReason, Piece, ToolCallPiece, Usage
 from fastchat.client.providers.errors import refusal, timed_out, unreachable
 from fastchat.client.providers.gemini_requests import NAME, to_contents
@@ -60,7 +61,7 @@ def _translator(account: Account, *, streams: bool = True, **login: Any) -> Dial
     )
     client = genai.Client(http_options=options, **login)
     gemini = Gemini(client, http, streams_open, account.api_key, streams=streams)
-    return DialectTranslator(gemini, account.idle_s)
+    return DialectTranslator(gemini, account.idle_s, ImageLoader())
 
 
 class OpenStreams:
