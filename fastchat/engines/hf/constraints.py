@@ -13,6 +13,7 @@ from llguidance.gbnf_to_lark import gbnf_to_lark
 from fastchat.core.errors import InvalidRequest
 from fastchat.engines import grammars
 from fastchat.engines.base import ChatPrompt, GenerationRequest, GrammarConstraint, JsonConstraint
+from fastchat.engines.hf.vocabulary import Vocabulary
 
 _ENDED_WELL = frozenset({"NotStopped", "NoExtension", "NoExtensionBias", "EndOfSentence"})
 
@@ -70,11 +71,15 @@ def _from_gbnf(grammar: str) -> str:
 class FormReader:
     """Makes guides for answers; knows the vocabulary, which takes about a second to prepare."""
 
-    def __init__(self, tokenizer: Any, vocabulary: int, ends: frozenset[int]) -> None:
-        self._vocabulary = vocabulary
+    def __init__(self, tokenizer: Any, vocabulary: Vocabulary, ends: frozenset[int]) -> None:
+        self._vocabulary = vocabulary.size
         # Either may be the longer: the model's logits are often more than there are tokens, rarely fewer.
-        known = max(vocabulary, len(tokenizer))
-        self._tokens = llguidance.hf.from_tokenizer(tokenizer, n_vocab=known, eos_token=sorted(ends))
+        known = max(vocabulary.size, len(tokenizer))
+        try:
+            self._tokens = llguidance.hf.from_tokenizer(tokenizer, n_vocab=known, eos_token=sorted(ends))
+        except ValueError:  # it does not know how this kind writes bytes; we do
+            spelled = llguidance.TokenizerWrapper(_Spelled(tokenizer, vocabulary, ends))
+            self._tokens = llguidance.LLTokenizer(spelled, n_vocab=known, eos_token=sorted(ends))
 
     def guide(self, form: Form) -> "Guide":
         """
@@ -85,6 +90,36 @@ class FormReader:
         if matcher.is_error():
             raise InvalidRequest(_complaint(form, matcher.get_error()), param=form.param)
         return Guide(matcher, form, self._vocabulary)
+
+
+class _Spelled:
+    """What llguidance wants to know of a tokenizer, by its own names."""
+
+    def __init__(self, tokenizer: Any, vocabulary: Vocabulary, ends: frozenset[int]) -> None:
+        self._tokenizer = tokenizer
+        self.tokens = [vocabulary.name_of(token) for token in range(len(tokenizer))]
+        self.special_token_ids = [token for token in range(len(tokenizer)) if not vocabulary.text_of(token)]
+        self.eos_token_id = min(ends)
+        self.bos_token_id = None
+        self._by_bytes = {piece: token for token, piece in reversed(list(enumerate(self.tokens))) if piece}
+        self._longest = max(map(len, self._by_bytes))
+
+    def __call__(self, text: str) -> list[int]:
+        tokens: list[int] = self._tokenizer.encode(text, add_special_tokens=False)
+        if b"".join(self.tokens[token] for token in tokens) == text.encode():
+            return tokens
+        return self._longest_pieces(text.encode())  # it puts a blank in front of what it is given
+
+    def _longest_pieces(self, text: bytes) -> list[int]:
+        tokens, start = [], 0
+        while start < len(text):
+            sizes = range(min(self._longest, len(text) - start), 0, -1)
+            size = next((size for size in sizes if text[start : start + size] in self._by_bytes), None)
+            if size is None:  # nothing spells this byte, so it cannot be said at all
+                break
+            tokens.append(self._by_bytes[text[start : start + size]])
+            start += size
+        return tokens
 
 
 class Guide:

@@ -28,7 +28,7 @@ def loading_errors(path: Path) -> Iterator[None]:
     except pickle.UnpicklingError:
         raise SetupError(
             f"A .bin file in {str(path)!r} holds more than weights and would run a program when it is read. "
-            f"Convert it where you trust it: fastchat weights convert {path} TARGET"
+            "If you trust its author, load it with what wrote it, and save it with save_pretrained."
         ) from None
     except (SafetensorError, EOFError, json.JSONDecodeError, UnicodeDecodeError) as error:
         raise SetupError(f"A file in {str(path)!r} is damaged: {_first_lines(error)}. Fetch the model again.") from None

@@ -37,6 +37,8 @@ def import_libraries() -> None:
         import transformers
     except ImportError as error:
         raise MissingPackage(error.name or "transformers", "model_worker", "The engine 'hf'") from None
+    # What is wrong, we say ourselves; its reports tell users of adapters that their weights were missing.
+    transformers.utils.logging.set_verbosity_error()
     if not sys.stderr.isatty():
         transformers.utils.logging.disable_progress_bar()
 

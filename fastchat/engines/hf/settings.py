@@ -145,7 +145,7 @@ def check_weights(folder: Path) -> None:
     if pickles := sorted(file.name for pattern in _PICKLES for file in folder.glob(pattern)):
         raise SetupError(
             f"{str(folder)!r} holds its weights as a pickle ({pickles[0]}), which can run any program when it is read. "
-            f"Convert it where you trust it: fastchat weights convert {folder} TARGET"
+            "If you trust its author, load it with what wrote it, and save it with save_pretrained."
         )
     raise SetupError(f"{str(folder)!r} holds no weights: no file ends with .safetensors.")
 
