@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from pydantic import PositiveInt
 from pydantic_settings import SettingsConfigDict
 
 from fastchat.client.registration import own_address
@@ -51,7 +52,7 @@ class LaunchedSettings(Settings):
         None, "address callers reach the server at (default: where it listens)", "--worker", metavar="URL"
     )
     no_register: bool = setting(False, "do not register with a controller")
-    limit_worker_concurrency: int | None = setting(
+    limit_worker_concurrency: PositiveInt | None = setting(
         None,
         "requests decoded at the same time (default: the server's choice)",
         *("--limit", "--max-num-seqs", "--max-running-requests"),
@@ -200,7 +201,12 @@ def _program(
     name: str, kind: ServerKind, settings: LaunchedSettings, *, host: str, port: int, names: Sequence[str]
 ) -> list[str]:
     if not isinstance(settings, OwnCommandSettings):
-        return find_program(name, kind, _weights(settings.model_path), python=settings.python, environ=os.environ)
+
+        def found(model: str) -> list[str]:
+            return find_program(name, kind, model, python=settings.python, environ=os.environ)
+
+        found(settings.model_path)  # before the weights, which may take minutes to convert
+        return found(_weights(settings.model_path))
     if not settings.launch:
         raise SetupError('What shall be launched? Give --launch "command … --port {port}".')
     model = _weights(settings.model_path) if "{model}" in settings.launch else ""

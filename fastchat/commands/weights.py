@@ -31,7 +31,14 @@ _HUB_UPLOAD = "upload the finished folder with: hf upload {} FOLDER"
 def main(argv: Sequence[str] | None = None) -> None:
     flags = _parser().parse_args(argv)
     run: Callable[[argparse.Namespace], None] = flags.run
-    run(flags)
+    try:
+        run(flags)
+    except OSError as error:
+        place = f" {error.filename!r}" if error.filename else ""
+        raise SetupError(
+            f"A file{place} cannot be read or written: {error.strerror or error}. What is finished is kept; the same "
+            "command goes on from there."
+        ) from None
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
+from pydantic import PositiveInt
 from pydantic_settings import SettingsConfigDict
 
 from fastchat.client.images import ImageLimits, ImageLoader
@@ -34,7 +35,7 @@ class WorkerSettings(ModelSettings, ServerSettings):
     model_names: list[str] = setting(
         [], "names to answer to, with commas; repeat it once for each model path (default: last part of the path)"
     )
-    limit_worker_concurrency: int | None = setting(
+    limit_worker_concurrency: PositiveInt | None = setting(
         None, "requests answered at the same time (default: the engine's choice)", metavar="N"
     )
     max_waiting: int = setting(256, "requests that may wait beyond those; more get 429", metavar="N")

@@ -133,9 +133,11 @@ class _Server(uvicorn.Server):
             self._on_ready()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        if not self.should_exit:
-            self._on_drain()
-        super().handle_exit(sig, frame)
+        try:
+            if not self.should_exit:
+                self._on_drain()
+        finally:  # whatever goes wrong there, who was told to end ends
+            super().handle_exit(sig, frame)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

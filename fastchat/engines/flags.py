@@ -8,6 +8,8 @@ import os
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from pydantic import PositiveInt
+
 from fastchat.core.errors import SetupError
 from fastchat.core.settings import Items, Settings, setting
 from fastchat.engines.automatic import EngineChoice, choose_engine
@@ -32,11 +34,13 @@ class ModelSettings(Settings):
     """What every command that loads a model understands. The path is the command's own."""
 
     engine: str = setting("auto", "what runs the model: auto, or the name of an engine", metavar="NAME")
-    context_length: int | None = setting(None, "tokens a request may use, prompt and answer together", metavar="N")
+    context_length: PositiveInt | None = setting(
+        None, "tokens a request may use, prompt and answer together", metavar="N"
+    )
     revision: str = setting("main", "branch, tag or commit of a model on the hub")
     device: Device | None = setting(None, "what to compute on (default: the best there is)")
     gpus: Items = setting((), "numbers of the GPUs to use")
-    num_gpus: int | None = setting(None, "how many GPUs to spread the weights over", metavar="N")
+    num_gpus: PositiveInt | None = setting(None, "how many GPUs to spread the weights over", metavar="N")
     max_gpu_memory: str | None = setting(None, "memory for weights on each GPU, as 8GiB", metavar="SIZE")
     dtype: DataType | None = setting(None, "number format of the weights (default: what suits model and device)")
     load_8bit: bool = setting(False, "quantise the weights to 8 bits while loading")

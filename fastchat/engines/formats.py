@@ -114,9 +114,11 @@ class Formatted(_Wrapped):
 
     def generate(self, request: GenerationRequest) -> AsyncGenerator[Delta, None]:
         if isinstance(request.prompt, ChatPrompt):
+            # An answer of a set form ends where the form does; a mark may stand inside one of its strings.
+            is_free = request.constraint is None and request.prompt.tool_choice in ("auto", "none")
             sampling = replace(
                 request.sampling,
-                stop=_joined(request.sampling.stop, self._format.stop),
+                stop=_joined(request.sampling.stop, self._format.stop if is_free else ()),
                 stop_token_ids=_joined(request.sampling.stop_token_ids, self._format.stop_token_ids),
             )
             request = replace(request, prompt=self._begun(request.prompt), sampling=sampling)
@@ -154,7 +156,7 @@ class TextOnly(_Wrapped):
 
 def _refuse_chat() -> NoReturn:
     raise InvalidRequest(
-        "This model has no chat template, so it can only continue text. Start its worker with --conv-template and a "
+        "This model has no chat template, so it can only continue text. Start it with --conv-template and a "
         "name that `fastchat prompts list` prints, or the path of a Jinja file.",
         param="messages",
     )

@@ -16,7 +16,7 @@ import aiohttp
 from fastchat.core.processes import record_of_process
 from fastchat.launcher.admin import control_socket, serve_admin, socket_path
 from fastchat.launcher.command_lines import CommandLines
-from fastchat.launcher.config import Config
+from fastchat.launcher.config import Config, LocalModel
 from fastchat.launcher.parent import ParentPipe
 from fastchat.launcher.plan import PlannedModel
 from fastchat.launcher.ports import Ports
@@ -91,13 +91,18 @@ class Supervisor:
 
     async def _tell_when_ready(self, session: aiohttp.ClientSession, commands: CommandLines) -> None:
         url = commands.ports.gateway.url
+        ours = [planned.label for planned in self._models if isinstance(planned.entry, LocalModel)]
+        # What others run answers at once, which says nothing of what is still being loaded here.
+        awaited = ours or [planned.label for planned in self._models]
         while True:
-            if models := await _ready_models(session, url):
+            if ready := set(awaited) & set(await _ready_models(session, url)):
                 break
             await asyncio.sleep(READY_POLL_S)
         self._is_ready = True
-        first = next(planned.label for planned in self._models if planned.label in models)
+        first = next(label for label in awaited if label in ready)
         self._view.say(f"\nReady at {url}\n\n{curl_line(url, first, commands.needs_key)}\n")
+        if loading := [label for label in ours if label not in ready]:
+            self._view.say(f"Not ready yet: {', '.join(loading)}")
         if commands.web_key:
             self._view.say("The web page asks for no key: whoever reaches it can chat. --no-web leaves it out.")
         self._view.say(f"Logs: {commands.log_dir}")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from fastchat.core.errors import InvalidRequest, SetupError
-from fastchat.engines.base import ChatPrompt, GenerationRequest, Sampling, TextPrompt
+from fastchat.engines.base import ChatPrompt, GenerationRequest, JsonConstraint, Sampling, TextPrompt
 from fastchat.engines.flags import ModelSettings
 from fastchat.engines.formats import Choice, Formatted, choose_format, formatted
 from fastchat.engines.registry import EngineOptions, load_engine
@@ -122,3 +122,14 @@ async def test_a_begun_answer_stands_where_the_format_has_it() -> None:
         assert text.endswith("USER: Hello! ASSISTANT: Good d")
     finally:
         await engine.close()
+
+
+async def test_marks_of_a_format_do_not_end_an_answer_of_a_set_form() -> None:
+    engine = await load_engine("scripted", EngineOptions("scripted"))
+    format = PromptFormat("marked", "{{ messages[-1].content }}", stop=("###",))
+    said = {"type": "string", "const": "a ### b"}
+    prompt = ChatPrompt([user("Hi ### there")])
+    free = await ask(Formatted(engine, format), GenerationRequest(prompt))
+    bound = await ask(Formatted(engine, format), GenerationRequest(prompt, constraint=JsonConstraint(said)))
+    assert free.text == "Hi "
+    assert bound.text == '"a ### b"'

@@ -2,8 +2,10 @@
 
 import asyncio
 import shutil
+import threading
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +164,42 @@ async def test_a_model_that_is_lost_is_unhealthy(folder: Path) -> None:
             await ask(engine, continued("a"))
     assert not await engine.is_healthy()
     await engine.close()
+
+
+async def test_answers_go_on_between_the_texts_of_one_call_for_embeddings(folder: Path) -> None:
+    engine = await load(folder)
+    embed, step, done = engine._embedder.embed, engine._thread._scheduler.step, []
+
+    def noted(name: str, work: Any, *args: Any) -> Any:
+        done.append(name)
+        return work(*args)
+
+    engine._thread._scheduler.step = partial(noted, "step", step)  # type: ignore[method-assign]
+    engine._embedder.embed = partial(noted, "embed", embed)  # type: ignore[method-assign]
+    stream = engine.generate(continued("a", max_tokens=None))
+    await anext(stream)
+    texts = [[5] * 200, [6] * 250, [7, 8], [9] * 240, [10] * 230]
+    found = await engine.embed(texts)
+    await stream.aclose()
+    between = "".join("e" if name == "embed" else "." for name in done).strip(".")
+    assert between.count("e") > 1
+    assert "ee" not in between
+    alone = [(await engine.embed([text])).rows[0] for text in texts]
+    assert [list(row) for row in found.rows] == [pytest.approx(list(row), abs=1e-4) for row in alone]
+    assert found.prompt_tokens == sum(map(len, texts))
+    await engine.close()
+
+
+async def test_closing_waits_for_a_prompt_and_blocks_nobody(folder: Path) -> None:
+    engine, held = await load(folder), threading.Event()
+    preparing = asyncio.create_task(engine._prepare(lambda: held.wait(10)))
+    await asyncio.sleep(0)
+    closing = asyncio.create_task(engine.close())
+    while not engine._prompts._shutdown:
+        await asyncio.sleep(0.01)
+    held.set()
+    await closing
+    assert await preparing
 
 
 async def test_a_closed_engine_says_so(folder: Path) -> None:

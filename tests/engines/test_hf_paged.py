@@ -163,6 +163,33 @@ def test_a_beginning_others_have_computed_is_used_again(loaded: LoadedModel) -> 
     assert backend.shared_tokens(2) == 0
 
 
+def test_what_a_sequence_finds_again_of_its_own_was_not_shared(loaded: LoadedModel) -> None:
+    """It gave up its blocks to an older one, and nobody has taken all of them since."""
+    backend = paged(loaded, blocks=6)
+    backend.add(0, list(range(4, 36)))
+    backend.add(1, list(range(40, 88)), may_share=True)
+    done = []
+    for _ in range(30):
+        for key in backend.step().keys:
+            backend.append(key, 9)
+        done.append(backend._sequences[1].done)
+        assert backend.shared_tokens(1) == 0
+    assert done != sorted(done)  # it had to begin anew
+
+
+def test_alone_too_only_the_last_token_of_a_prompt_is_told(loaded: LoadedModel) -> None:
+    """With a large vocabulary the logits of a long prompt would take more memory than the model."""
+    shapes = []
+    hook = loaded.model.register_forward_hook(lambda _, __, output: shapes.append(output.logits.shape[1]))
+    backend = DenseBackend(loaded)
+    backend.add(0, list(range(4, 44)))
+    backend.step()
+    backend.append(0, 9)
+    backend.step()
+    hook.remove()
+    assert shapes == [1, 1]
+
+
 def test_the_last_token_of_a_prompt_is_always_computed(loaded: LoadedModel) -> None:
     backend = paged(loaded)
     for key in (0, 1):

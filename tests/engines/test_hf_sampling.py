@@ -72,6 +72,15 @@ def test_few_candidates_say_when_they_are_not_all() -> None:
     assert candidates(rows, settings, 64).has_all.tolist() == [True, False, True]
 
 
+@pytest.mark.parametrize("sampling", [Sampling(top_k=500, top_p=0.8), Sampling(top_k=500, top_p=0.8, min_p=0.03)])
+def test_of_what_top_k_keeps_all_must_be_known_for_a_share(sampling: Sampling) -> None:
+    """`top_p` is a share of it, so 64 candidates that hold that much are not enough."""
+    row = logits(spread=2.0)
+    few, all_of_them = [candidates(row, [sampling], count) for count in (64, VOCABULARY)]
+    kept = [int((found.probabilities > 0).sum()) for found in (few, all_of_them)]
+    assert not few.has_all[0] or kept[0] == kept[1]
+
+
 def test_a_flat_distribution_is_cut_at_the_right_place_too() -> None:
     """More tokens are kept than are looked at first."""
     flat = torch.cat([torch.zeros(20_000), torch.full((20_000,), -100.0)])

@@ -188,6 +188,27 @@ async def test_other_work_is_done_between_steps_and_may_fail() -> None:
     await thread.close()
 
 
+async def test_when_the_thread_dies_nobody_waits_for_ever() -> None:
+    desk = Desk()
+    thread = ModelThread(desk.scheduler)
+    held = threading.Event()
+
+    def die(_: Sent) -> None:
+        raise ZeroDivisionError
+
+    desk.scheduler.is_usable = False  # so that a job is answered as soon as it is taken in
+    job = desk.job(1)
+    first = asyncio.create_task(thread.run(lambda: held.wait(10)))
+    await asyncio.sleep(0)
+    thread.submit(Job(job.key, job.prompt, job.sampler, job.answer, die))
+    later = asyncio.create_task(thread.run(lambda: None))
+    await asyncio.sleep(0)
+    held.set()
+    assert await first
+    await asyncio.wait_for(asyncio.gather(later, return_exceptions=True), 5)
+    assert not thread.is_healthy
+
+
 async def test_closing_fails_what_is_under_way_and_all_that_comes_after() -> None:
     desk = Desk(slots=1)
     thread = ModelThread(desk.scheduler)

@@ -41,6 +41,12 @@ def picture(colour: str) -> str:
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
+def with_broken_chunk() -> bytes:
+    """Its main part says that it is shorter than it is, so what follows seems to be another."""
+    head, mark, rest = base64.b64decode(picture("red").partition(",")[2]).partition(b"IDAT")
+    return head[:-1] + bytes([head[-1] - 9]) + mark + rest
+
+
 def look(*colours: str, text: str = "What is this? ") -> list[Message]:
     parts = [{"type": "image_url", "image_url": {"url": picture(colour)}} for colour in colours]
     return [{"role": "user", "content": [{"type": "text", "text": text}, *parts]}]
@@ -64,6 +70,12 @@ def expected(folder: Path, *colours: str, text: str = "What is this? ") -> str:
     text = processor.tokenizer.decode(made[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
     assert isinstance(text, str)
     return text
+
+
+@pytest.mark.parametrize("role", ["assistant", "tool"])
+async def test_pictures_are_what_the_user_shows(seeing: Engine, role: str) -> None:
+    with pytest.raises(InvalidRequest, match="user"):
+        await answer(seeing, [{"role": "user", "content": "Hi"}, {**look("red")[0], "role": role}])
 
 
 async def test_it_says_that_it_sees(seeing: Engine) -> None:
@@ -105,6 +117,7 @@ async def test_a_picture_of_an_earlier_turn_is_still_seen(seeing: Engine) -> Non
     "url",
     [
         "data:image/png;base64," + base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(40)).decode(),
+        "data:image/png;base64," + base64.b64encode(with_broken_chunk()).decode(),
         "data:image/png;base64,AAAA",
         "http://127.0.0.1/cat.png",
     ],

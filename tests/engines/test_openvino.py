@@ -23,6 +23,7 @@ from fastchat.engines.base import (
 from fastchat.engines.openvino import check, load, settings
 from fastchat.engines.openvino.forms import check_answer, form_of
 from fastchat.engines.openvino.host import spelled
+from fastchat.engines.openvino.process import PipelineProcess
 from fastchat.engines.openvino.settings import host_settings
 from fastchat.engines.registry import EngineOptions, check_options
 from fastchat.model import builtin
@@ -240,6 +241,30 @@ async def test_when_its_process_dies_it_says_so() -> None:
     finally:
         await engine.close()
     await engine.close()
+
+
+async def test_a_process_that_dies_in_the_middle_of_a_line_is_gone(model_file: Path) -> None:
+    program = """import sys; sys.stdin.readline(); sys.stdout.write('{"id": 0, "tok')"""
+    pipe = asyncio.subprocess.PIPE
+    child = await asyncio.create_subprocess_exec(sys.executable, "-c", program, stdin=pipe, stdout=pipe)
+    process = PipelineProcess(child, host_settings(EngineOptions(str(model_file))))
+    process._reading = asyncio.create_task(process._read())
+    with pytest.raises(WorkerFailed):
+        await asyncio.wait_for(process.tokenize("a", add_special=False), 10)
+    assert not process.is_alive
+    await process.close()
+
+
+@installed("openvino_genai")
+async def test_a_folder_of_our_name_is_not_run_in_our_place(
+    tmp_path: Path, model_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "fastchat").mkdir()
+    (tmp_path / "fastchat" / "__init__.py").write_text("raise SystemExit(3)")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SetupError) as refusal:
+        await PipelineProcess.start(host_settings(EngineOptions(str(model_file))))
+    assert "the process ended" not in refusal.value.message  # but what the library finds wrong with the file
 
 
 @marked

@@ -3,9 +3,11 @@ from importlib.metadata import EntryPoint, EntryPoints
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from fastchat.core.errors import SetupError
 from fastchat.engines import registry
+from fastchat.engines.flags import ModelSettings
 from fastchat.engines.registry import EngineOptions, check_options, engine_names, load_engine
 from fastchat.engines.scripted import ScriptedEngine
 
@@ -43,3 +45,10 @@ def test_options_are_refused_without_loading() -> None:
         check_options("scripted", EngineOptions("scripted", engine_args={"frob": 1}))
     with pytest.raises(SetupError, match="threads: Input should be greater than"):
         check_options("llamacpp", EngineOptions("model.gguf", engine_args={"threads": 0}))
+
+
+@pytest.mark.parametrize("name", ["context_length", "num_gpus"])
+def test_a_number_of_nothing_is_refused_before_anything_is_loaded(name: str) -> None:
+    """A worker with a context of -5 started, could not announce itself, and did not end when told to."""
+    with pytest.raises(ValidationError, match="greater than 0"):
+        ModelSettings(**{name: -5})

@@ -3,6 +3,7 @@
 Nothing is shared between sequences, so nothing is gained by having many: this is what is left where `paged.py` cannot.
 """
 
+import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,6 +29,8 @@ class DenseBackend:
     def __init__(self, loaded: LoadedModel) -> None:
         self._loaded = loaded
         self._sequences: dict[int, _Sequence] = {}
+        can_leave_out = "logits_to_keep" in inspect.signature(loaded.model.forward).parameters
+        self._settings: dict[str, Any] = {"use_cache": True} | ({"logits_to_keep": 1} if can_leave_out else {})
 
     def add(
         self,
@@ -69,7 +72,7 @@ class DenseBackend:
         model, is_new = self._loaded.model, sequence.done == 0
         tokens = torch.tensor([sequence.tokens], device=self._loaded.device)
         if is_new:
-            sequence.state = {"attention_mask": torch.ones_like(tokens), "use_cache": True, **sequence.inputs}
+            sequence.state = {"attention_mask": torch.ones_like(tokens), **self._settings, **sequence.inputs}
         # Models that count pictures in rows and columns keep in themselves how far the text after them is shifted.
         counter = model.model if hasattr(getattr(model, "model", None), "rope_deltas") else None
         if counter is not None:

@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import itertools
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -25,6 +25,9 @@ from fastchat.engines.registry import EngineOptions
 
 _Result = TypeVar("_Result")
 
+# Of texts to embed, between two steps of the answers that are under way; a longer text is read alone.
+_CPU_TEXT_TOKENS, _GPU_TEXT_TOKENS = 512, 16384
+
 
 class HfEngine:
     def __init__(
@@ -33,6 +36,7 @@ class HfEngine:
         vocabulary = Vocabulary(loaded.tokenizer, _logits(loaded))
         backend, context_length = choose_backend(loaded, args, slots, may_shorten=may_shorten, draft=draft)
         self._embedder = Embedder(loaded, args)
+        self._embedded_at_once = _CPU_TEXT_TOKENS if loaded.device.type == "cpu" else _GPU_TEXT_TOKENS
         self._vocabulary = vocabulary
         self._requests = RequestReader(loaded, vocabulary, context_length)
         self._backend = backend
@@ -89,7 +93,11 @@ class HfEngine:
                 self._vocabulary.encode(text, add_special=True) if isinstance(text, str) else text for text in inputs
             ]
         )
-        return await self._thread.run(lambda: self._embedder.embed(tokens))
+        rows: dict[int, Sequence[float]] = {}
+        for numbers in _portions(tokens, self._embedded_at_once):
+            part = await self._thread.run(partial(self._embedder.embed, [tokens[number] for number in numbers]))
+            rows.update(zip(numbers, part.rows, strict=True))
+        return Embeddings([rows[number] for number in range(len(tokens))], sum(map(len, tokens)))
 
     async def tokenize(self, text: str, *, add_special: bool) -> list[int]:
         return await self._prepare(lambda: self._vocabulary.encode(text, add_special=add_special))
@@ -106,7 +114,7 @@ class HfEngine:
 
     async def close(self) -> None:
         await self._thread.close()
-        self._prompts.shutdown()
+        await asyncio.to_thread(self._prompts.shutdown)
         self._backend.close()
         gc.collect()
 
@@ -126,6 +134,18 @@ def _hand_over(loop: asyncio.AbstractEventLoop, sent: "asyncio.Queue[Sent]", ite
         loop.call_soon_threadsafe(sent.put_nowait, item)
     except RuntimeError:
         pass  # the loop is closed, so nobody waits
+
+
+def _portions(texts: Sequence[Sequence[int]], most_tokens: int) -> Iterator[list[int]]:
+    """Numbers of texts of about the same length, the longest first: one that is too long is refused at once."""
+    portion: list[int] = []
+    for number in sorted(range(len(texts)), key=lambda number: -len(texts[number])):
+        if portion and len(texts[portion[0]]) * (len(portion) + 1) > most_tokens:
+            yield portion
+            portion = []
+        portion.append(number)
+    if portion:
+        yield portion
 
 
 def _logits(loaded: LoadedModel) -> int:

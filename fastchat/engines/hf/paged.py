@@ -30,7 +30,8 @@ class _Sequence:
     adapter: str | None
     may_share: bool
     done: int = 0  # tokens whose keys and values are there
-    shared: int = 0
+    shared: int = 0  # of these, what others had computed
+    begins_anew: bool = False
     blocks: list[int] = field(default_factory=list)
     beginning: int = 0  # the last published one
     published: int = 0  # blocks
@@ -160,6 +161,7 @@ class PagedBackend:
             self._pool.release(youngest.blocks)
             youngest.blocks, youngest.done, youngest.published, youngest.ready = [], 0, 0, None
             youngest.foreseen.clear()
+            youngest.begins_anew = True
             youngest.beginning = self._root(youngest.adapter)
         sequence.blocks += [self._pool.take() for _ in range(missing)]
         return True
@@ -172,7 +174,9 @@ class PagedBackend:
         if found:
             sequence.blocks = [beginning.block for beginning in found]
             sequence.beginning, sequence.published = found[-1].number, len(found)
-            sequence.done = sequence.shared = len(found) * self._pool.size
+            sequence.done = len(found) * self._pool.size
+            if not sequence.begins_anew:  # else it may have found its own
+                sequence.shared = sequence.done
 
     def _forward(self, parts: list[_Part]) -> Step:
         parts = [part for group in _grouped(parts, self._pool.size) for part in group]

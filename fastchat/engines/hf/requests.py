@@ -106,6 +106,8 @@ class RequestReader:
         content = message.get("content")
         if content is not None and not isinstance(content, str):
             if self._sight is not None and image_parts([message]):
+                if message["role"] in ("assistant", "tool"):
+                    raise InvalidRequest("Images are read in messages of the user only.", param="messages")
                 return {**message}
             if any(part.get("type") not in ("text", "input_text") for part in content):
                 raise InvalidRequest("This model reads text only, no images or sounds.", param="messages")
@@ -169,7 +171,7 @@ class RequestReader:
     def _forms(self) -> FormReader:
         if not self._loaded.tokenizer.is_fast:
             raise InvalidRequest("The tokenizer of this model is of a kind that constrained answers do not work with.")
-        return FormReader(self._loaded.tokenizer, self._vocabulary.size, self._loaded.eos_token_ids)
+        return FormReader(self._loaded.tokenizer, self._vocabulary, self._loaded.eos_token_ids)
 
     @cached_property
     def _knows_system(self) -> bool:

@@ -117,10 +117,11 @@ def candidates(logits: Tensor, settings: Sequence[Sampling], count: int) -> Cand
     )
     top_p = _column([setting.top_p for setting in settings], best)
     least = _column([setting.min_p for setting in settings], best) * probabilities[:, :1]
-    has_all = (top_k <= count) | (probabilities[:, -1:] < least)
-    has_all |= (top_p < 1) & (probabilities.sum(-1, keepdim=True) >= top_p)
+    has_all = (probabilities[:, -1:] < least) | ((top_p < 1) & (probabilities.sum(-1, keepdim=True) >= top_p))
+    # top_p is a share of what top_k leaves, so its share is not known before all of that is.
+    has_all &= (top_k >= vocabulary) | (top_p >= 1)
+    has_all |= top_k <= count
     probabilities = probabilities.masked_fill(torch.arange(count, device=best.device) >= top_k, 0)
-    # top_p is a share of what top_k has left.
     mass = torch.where(top_k < vocabulary, probabilities.sum(-1, keepdim=True), 1)
     before = probabilities.cumsum(-1) - probabilities
     is_cut = ((top_p < 1) & (before >= top_p * mass)) | (probabilities < least)

@@ -104,5 +104,5 @@ def _picture(url: str) -> Any:
                 param="messages",
             )
         return picture.convert("RGB")
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise InvalidRequest(f"An image is damaged: {str(error)[:100]}", param="messages") from None

@@ -75,7 +75,6 @@ class ModelThread:
         except BaseException:
             log.exception("the thread of the model ends")
             self._scheduler.is_usable = False
-            raise
         finally:
             with self._changed:
                 self._is_closing = True
@@ -91,7 +90,7 @@ class ModelThread:
                 self._changed.wait()
             if self._is_closing:
                 return False
-            orders, self._orders = self._orders, deque()
-        for order in orders:
-            order()
+            number = len(self._orders)  # what comes meanwhile has to wait for a step
+        for _ in range(number):
+            self._orders.popleft()()  # one by one: should it fail, those after it are not forgotten
         return True

@@ -70,7 +70,9 @@ class LaunchedProcess:
             service = self._service
             upstream = Upstream(session, service.url, service.kind, service.api_key)
             secret = service.api_key
-            log.info("starting %s", shlex.join("…" if word == secret else word for word in self._child.argv))
+            log.info(
+                "starting %s", shlex.join(word.replace(secret, "…") if secret else word for word in self._child.argv)
+            )
             await self._child.start()
             try:
                 if not await self._get_ready(upstream):

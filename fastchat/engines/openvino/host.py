@@ -227,7 +227,7 @@ def _run(settings: Line, commands: "queue.SimpleQueue[Line | None]", send: Calla
     try:
         host = Host(import_library(), settings, send)
         send({"ready": host.describe()})
-    except RuntimeError as error:
+    except Exception as error:  # its reader of files raises whatever it stumbles over
         send({"failed": _reason(error)})
         return
     while True:

@@ -47,7 +47,8 @@ class PipelineProcess:
             SetupError: the library refuses the model.
         """
         child = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "fastchat.engines.openvino.host"),
+            # -P: a folder `fastchat` where the user happens to stand is not imported in our place
+            *(sys.executable, "-P", "-m", "fastchat.engines.openvino.host"),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             limit=_LONGEST_LINE,
@@ -137,7 +138,7 @@ class PipelineProcess:
 
     async def _read(self) -> None:
         """Hand each event on, until the process ends."""
-        with suppress(ConnectionError):
+        with suppress(ConnectionError, json.JSONDecodeError):  # the latter of half a line, its last
             async for text in self._stdout:
                 line = json.loads(text)
                 for number, tokens, reason in line.get("step", ()):
