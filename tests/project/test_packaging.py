@@ -1,5 +1,6 @@
 """What a user gets from `pip install`, and what importing it costs."""
 
+import json
 import os
 import subprocess
 import sys
@@ -29,12 +30,18 @@ def test_the_wheel_installs_with_its_extras_into_an_empty_environment(tmp_path: 
     run(sys.executable, "-m", "venv", tmp_path / "empty")
     python = tmp_path / "empty" / "bin" / "python"
     constraints = ROOT / "constraints.txt"
-    extras = f"fschat[model_worker,webui] @ {wheel.as_uri()}"
-    run(python, "-m", "pip", "install", "--quiet", "--constraint", constraints, extras)
+    pip = (python, "-m", "pip", "install", "--quiet", "--constraint", constraints)
+    run(*pip, f"fschat[llamacpp,webui] @ {wheel.as_uri()}")
     assert "usage: fastchat" in run(tmp_path / "empty" / "bin" / "fastchat", "--help")
     assert "--model-path" in run(python, "-m", "fastchat.serve.model_worker", "--help")
     installed = run(python, "-m", "pip", "list", "--format", "freeze")
     assert not [line for line in installed.splitlines() if line.startswith(("torch", "nvidia", "transformers"))]
+
+    # The pip that Python brings finds the extra by the name FastChat gave it.
+    plan = run(*pip, "--dry-run", "--report", "-", f"fschat[model_worker,webui] @ {wheel.as_uri()}")
+    more = {item["metadata"]["name"] for item in json.loads(plan[plan.index("{") :])["install"]}
+    assert {"torch", "transformers"} <= more
+    assert not [name for name in more if name.startswith("nvidia")]
 
 
 def test_help_imports_nothing_heavy() -> None:
