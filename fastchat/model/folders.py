@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from fastchat.core.errors import SetupError
 
 
@@ -22,11 +24,11 @@ def built_whole(target: Path, *, overwrite: bool = False, keeps_partial: bool = 
     With `keeps_partial` what an interrupted run left is handed over to go on from, and left when this run fails too.
 
     Raises:
-        SetupError: something is at `target` already, or the disk is full.
+        SetupError: something is at `target` already, somebody else is writing it, or the disk is full.
     """
     check_free(target, overwrite=overwrite)
     folder = partial(target)
-    with disk_errors(target):
+    with disk_errors(target), _alone(target):
         if not keeps_partial and folder.exists():
             shutil.rmtree(folder)
         folder.mkdir(parents=True, exist_ok=True)
@@ -37,6 +39,22 @@ def built_whole(target: Path, *, overwrite: bool = False, keeps_partial: bool = 
                 shutil.rmtree(folder, ignore_errors=True)
             raise
         _replace(folder, target)
+
+
+@contextmanager
+def _alone(target: Path) -> Iterator[None]:
+    """Two that write the same folder would take each other's files for their own."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(target.with_name(f".{target.name}.lock"), timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise SetupError(f"'{target}' is being written by another process. Wait, or give another path.") from None
+    try:
+        yield
+    finally:
+        Path(lock.lock_file).unlink(missing_ok=True)
+        lock.release()
 
 
 def check_free(target: Path, *, overwrite: bool = False) -> None:
