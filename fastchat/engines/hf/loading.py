@@ -1,7 +1,5 @@
 """A folder or file → the model in memory. Every choice is made here, from the options and from what there is."""
 
-import fcntl
-import hashlib
 import logging
 import sys
 from collections.abc import Mapping
@@ -9,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from fastchat.core.errors import MissingPackage, SetupError
-from fastchat.core.places import cache_dir
 from fastchat.engines.cpu import default_threads
 from fastchat.engines.hf import devices, settings
 from fastchat.engines.hf.architecture import auto_map, kind_of, model_class, sees
@@ -19,6 +16,7 @@ from fastchat.engines.hf.loaded import Kind, LoadedModel
 from fastchat.engines.hf.settings import HfArgs
 from fastchat.engines.registry import EngineOptions
 from fastchat.model.convert import gguf_to_safetensors
+from fastchat.model.derived import derived
 from fastchat.model.sources import resolve
 
 log = logging.getLogger(__name__)
@@ -96,19 +94,7 @@ def converted(file: Path) -> Path:
     Raises:
         SetupError: it is no GGUF file, or transformers does not read its architecture.
     """
-    try:
-        state = file.resolve().stat()
-    except OSError:
-        raise SetupError(f"There is no file {str(file)!r}.") from None
-    key = hashlib.sha256(f"{file.resolve()}:{state.st_size}:{state.st_mtime_ns}".encode()).hexdigest()[:12]
-    target = cache_dir() / "converted" / f"{file.stem}-{key}"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with (target.parent / f".{target.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # several workers may want the same file at the same time
-        if not target.exists():
-            log.info("converting %s for transformers, once", file)
-            gguf_to_safetensors(file, target)
-    return target
+    return derived(file, "", lambda target: gguf_to_safetensors(file, target))
 
 
 def _config(path: Path, description: Mapping[str, Any], *, trust_remote_code: bool) -> Any:

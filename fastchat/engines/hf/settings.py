@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from fastchat.core.errors import SetupError
+from fastchat.engines.arguments import read_args
 from fastchat.engines.hf.context import context_limit
 from fastchat.engines.registry import EngineOptions
 from fastchat.model.gguf import number, read_header
@@ -51,14 +52,7 @@ def parse_args(engine_args: Mapping[str, Any]) -> HfArgs:
     Raises:
         SetupError: a key is unknown or its value impossible.
     """
-    try:
-        return HfArgs.model_validate(dict(engine_args))
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        raise SetupError(
-            f"engine_args of the engine 'hf': {first['loc'][0]}: {first['msg']}. "
-            f"Allowed: {', '.join(HfArgs.model_fields)}."
-        ) from None
+    return read_args(HfArgs, "hf", engine_args)
 
 
 def check(options: EngineOptions) -> None:

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from fastchat.core.errors import MissingPackage, SetupError
+from fastchat.engines.arguments import read_args
 from fastchat.engines.cpu import default_threads
 from fastchat.engines.llamacpp.gguf import ModelFile, inspect
 from fastchat.engines.registry import EngineOptions
@@ -41,14 +42,7 @@ def parse_args(engine_args: Mapping[str, Any]) -> LlamaArgs:
     Raises:
         SetupError: a key is unknown or its value impossible.
     """
-    try:
-        return LlamaArgs.model_validate(dict(engine_args))
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        raise SetupError(
-            f"engine_args of the engine 'llamacpp': {first['loc'][0]}: {first['msg']}. "
-            f"Allowed: {', '.join(LlamaArgs.model_fields)}."
-        ) from None
+    return read_args(LlamaArgs, "llamacpp", engine_args)
 
 
 def check(options: EngineOptions) -> None:

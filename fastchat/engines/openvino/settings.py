@@ -5,9 +5,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from fastchat.core.errors import MissingPackage, SetupError
+from fastchat.engines.arguments import read_args
 from fastchat.engines.cpu import default_threads
 from fastchat.engines.registry import EngineOptions
 from fastchat.model.gguf import number, read_header
@@ -57,14 +58,7 @@ def parse_args(engine_args: Mapping[str, Any]) -> OpenvinoArgs:
     Raises:
         SetupError: a key is unknown or its value impossible.
     """
-    try:
-        return OpenvinoArgs.model_validate(dict(engine_args))
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        raise SetupError(
-            f"engine_args of the engine 'openvino': {first['loc'][0]}: {first['msg']}. "
-            f"Allowed: {', '.join(OpenvinoArgs.model_fields)}."
-        ) from None
+    return read_args(OpenvinoArgs, "openvino", engine_args)
 
 
 def check(options: EngineOptions) -> None:
