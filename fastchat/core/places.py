@@ -14,6 +14,11 @@ def run_dir() -> Path:
     return Path(os.environ.get("FASTCHAT_RUN_DIR") or _xdg("XDG_STATE_HOME", ".local/state") / "run")
 
 
+def data_dir() -> Path:
+    """What cannot be built again: votes, conversations, signing keys."""
+    return Path(os.environ.get("FASTCHAT_DATA_DIR") or _xdg("XDG_DATA_HOME", ".local/share"))
+
+
 def _xdg(variable: str, fallback: str) -> Path:
     base = os.environ.get(variable)
     return (Path(base) if base else Path.home() / fallback) / "fastchat"

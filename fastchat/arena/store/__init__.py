@@ -1,0 +1,1 @@
+"""Where conversations and votes are kept: one database, written to by one process."""
