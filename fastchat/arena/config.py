@@ -1,0 +1,98 @@
+"""Arenas as their operator describes them: `arenas.yaml`, or `arenas:` in fastchat.yaml.
+
+    legal:
+      title: Legal questions
+      models: ["qwen*", "our-legal-7b"]
+      questions: questions.jsonl
+      members: ["ada", "*@example.com"]
+      retention_days: 90
+      look: {name: Example Legal, accent: "#7c2d12"}
+
+An installation always has the arena `default`, which may be described there too.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+
+from fastchat.arena.records import Mode
+
+DEFAULT = "default"
+
+Slug: TypeAlias = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+Color: TypeAlias = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
+Language: TypeAlias = Literal["en", "zh-CN", "de", "es", "fr", "ja", "ko", "pt-BR"]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+
+class Look(_Section):
+    """How an arena's pages differ from ours."""
+
+    name: str | None = Field(None, max_length=60, description="shown instead of FastChat")
+    logo: Path | None = Field(None, description="an SVG, PNG or WebP file")
+    accent: Color | None = Field(None, description="the one colour, on light ground")
+    accent_dark: Color | None = Field(None, description="the same on dark ground")
+
+
+class Boost(_Section):
+    """Draws a new model more often."""
+
+    factor: PositiveFloat = Field(5.0, description="factor on its weight")
+    until_votes: PositiveInt = Field(3000, description="until it has that many votes")
+
+
+class Matchmaking(_Section):
+    policy: Literal["weighted", "active"] = Field(
+        "weighted", description="'active' prefers the pair whose vote teaches most"
+    )
+    weights: dict[str, NonNegativeFloat] = Field({}, description="model → weight; 1 where nothing is said")
+    targets: dict[str, tuple[str, ...]] = Field({}, description="model → opponents that get half of its battles")
+    strict_targets: dict[str, tuple[str, ...]] = Field({}, description="model → the only opponents it meets")
+    outages: tuple[str, ...] = Field((), description="models that are not drawn at the moment")
+    boosts: dict[str, Boost] = Field({}, description="model → how much more often it is drawn while it is new")
+    anony_only: tuple[str, ...] = Field((), description="models that are drawn but not listed")
+
+
+class Integrity(_Section):
+    turns_per_minute: PositiveInt | None = Field(30, description="questions a voter may ask in a minute")
+    votes_per_day: PositiveInt | None = Field(500, description="votes a voter may cast in a day")
+    dwell_s: NonNegativeFloat = Field(1.0, description="shortest time between the answers' end and a vote")
+    first_token_wait_s: NonNegativeFloat = Field(10.0, description="how long the faster side waits for the slower")
+    question_chars: PositiveInt = Field(100_000, description="longest question")
+    turns: PositiveInt = Field(50, description="most turns of a conversation")
+    moderators: tuple[str, ...] = Field((), description="who reads along: words:FILE, openai[:URL], classifier:MODEL")
+    on_flag: Literal["mark", "refuse"] = Field("mark", description="what becomes of a flagged question")
+
+
+class ArenaConfig(_Section):
+    """One arena."""
+
+    title: str = Field("Arena", max_length=80)
+    description: str = Field("", description="shown where nothing has been asked yet; Markdown")
+    modes: tuple[Mode, ...] = Field((Mode.BATTLE, Mode.SIDE_BY_SIDE, Mode.DIRECT), min_length=1)
+    models: tuple[str, ...] = Field((), description="names or patterns of the models here; all if empty")
+    matchmaking: Matchmaking = Matchmaking()
+    questions: Path | None = Field(None, description="questions to draw from: JSON lines with 'text', maybe 'category'")
+    categories: tuple[str, ...] = Field((), description="what a conversation can be filed under")
+    system: str = Field("", description="system message of every conversation")
+    members: tuple[str, ...] = Field((), description="logins or patterns of who may come in; everybody if empty")
+    language: Language | None = Field(None, description="language of the pages; the browser's if unset")
+    retention_days: PositiveInt | None = Field(None, description="after so many days texts and voters are erased")
+    is_listed: bool = Field(True, description="whether others than its members learn that it exists")
+    embed_origins: tuple[str, ...] = Field((), description="origins of pages that may show this arena in a frame")
+    look: Look = Look()
+    integrity: Integrity = Integrity()
+    terms: Path | None = Field(None, description="terms of use, Markdown; ours if unset")
+    terms_version: str = Field("1", max_length=64, description="when it changes, everybody is asked again")
+    publishes: bool = Field(False, description="whether a public release is meant; then people are asked")
+    history_days: NonNegativeInt | None = Field(
+        None, description="how far back readers see their history; all if unset"
+    )
+
+
+class ArenaFile(_Section):
+    arenas: dict[Slug, ArenaConfig] = Field({})
