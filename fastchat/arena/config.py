@@ -11,17 +11,19 @@
 An installation always has the arena `default`, which may be described there too.
 """
 
-from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from fastchat.arena.records import Mode
+from fastchat.core.places import LocalPath
 
 DEFAULT = "default"
 
 Slug: TypeAlias = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 Color: TypeAlias = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
+Weight: TypeAlias = Annotated[NonNegativeFloat, Field(allow_inf_nan=False)]
+Factor: TypeAlias = Annotated[PositiveFloat, Field(allow_inf_nan=False)]
 Language: TypeAlias = Literal["en", "zh-CN", "de", "es", "fr", "ja", "ko", "pt-BR"]
 
 
@@ -33,15 +35,25 @@ class Look(_Section):
     """How an arena's pages differ from ours."""
 
     name: str | None = Field(None, max_length=60, description="shown instead of FastChat")
-    logo: Path | None = Field(None, description="an SVG, PNG or WebP file")
+    logo: LocalPath | None = Field(None, description="an SVG, PNG or WebP file")
     accent: Color | None = Field(None, description="the one colour, on light ground")
     accent_dark: Color | None = Field(None, description="the same on dark ground")
+
+
+class Variant(_Section):
+    """A model of the fleet under a system message or sampling of its own: a contender like any other."""
+
+    model: str = Field(min_length=1, description="the model behind it, by the name it is served under")
+    system: str = Field("", description="its system message; an arena's own comes before it")
+    temperature: float | None = Field(None, ge=0, le=2, description="how freely tokens are drawn; the reader's choice")
+    top_p: float | None = Field(None, ge=0, le=1, description="share of the likeliest tokens; the reader's choice")
+    max_tokens: PositiveInt | None = Field(None, description="longest answer; the reader's choice")
 
 
 class Boost(_Section):
     """Draws a new model more often."""
 
-    factor: PositiveFloat = Field(5.0, description="factor on its weight")
+    factor: Factor = Field(5.0, description="factor on its weight")
     until_votes: PositiveInt = Field(3000, description="until it has that many votes")
 
 
@@ -49,7 +61,7 @@ class Matchmaking(_Section):
     policy: Literal["weighted", "active"] = Field(
         "weighted", description="'active' prefers the pair whose vote teaches most"
     )
-    weights: dict[str, NonNegativeFloat] = Field({}, description="model → weight; 1 where nothing is said")
+    weights: dict[str, Weight] = Field({}, description="model → weight; 1 where nothing is said")
     targets: dict[str, tuple[str, ...]] = Field({}, description="model → opponents that get half of its battles")
     strict_targets: dict[str, tuple[str, ...]] = Field({}, description="model → the only opponents it meets")
     outages: tuple[str, ...] = Field((), description="models that are not drawn at the moment")
@@ -71,12 +83,17 @@ class Integrity(_Section):
 class ArenaConfig(_Section):
     """One arena."""
 
-    title: str = Field("Arena", max_length=80)
+    title: str = Field("Arena", max_length=80, description="shown in lists and in the browser's tab")
     description: str = Field("", description="shown where nothing has been asked yet; Markdown")
-    modes: tuple[Mode, ...] = Field((Mode.BATTLE, Mode.SIDE_BY_SIDE, Mode.DIRECT), min_length=1)
+    modes: tuple[Mode, ...] = Field(
+        (Mode.BATTLE, Mode.SIDE_BY_SIDE, Mode.DIRECT), min_length=1, description="which of its pages there are"
+    )
     models: tuple[str, ...] = Field((), description="names or patterns of the models here; all if empty")
-    matchmaking: Matchmaking = Matchmaking()
-    questions: Path | None = Field(None, description="questions to draw from: JSON lines with 'text', maybe 'category'")
+    variants: dict[str, Variant] = Field({}, description="further contenders: name → a model with a system message")
+    matchmaking: Matchmaking = Field(Matchmaking(), description="who is drawn for battles")
+    questions: LocalPath | None = Field(
+        None, description="questions to draw from: JSON lines with 'text', maybe 'category'"
+    )
     categories: tuple[str, ...] = Field((), description="what a conversation can be filed under")
     system: str = Field("", description="system message of every conversation")
     members: tuple[str, ...] = Field((), description="logins or patterns of who may come in; everybody if empty")
@@ -84,9 +101,9 @@ class ArenaConfig(_Section):
     retention_days: PositiveInt | None = Field(None, description="after so many days texts and voters are erased")
     is_listed: bool = Field(True, description="whether others than its members learn that it exists")
     embed_origins: tuple[str, ...] = Field((), description="origins of pages that may show this arena in a frame")
-    look: Look = Look()
-    integrity: Integrity = Integrity()
-    terms: Path | None = Field(None, description="terms of use, Markdown; ours if unset")
+    look: Look = Field(Look(), description="its name, logo and colour")
+    integrity: Integrity = Field(Integrity(), description="limits, and who reads along")
+    terms: LocalPath | None = Field(None, description="terms of use, Markdown; ours if unset")
     terms_version: str = Field("1", max_length=64, description="when it changes, everybody is asked again")
     publishes: bool = Field(False, description="whether a public release is meant; then people are asked")
     history_days: NonNegativeInt | None = Field(
@@ -95,4 +112,4 @@ class ArenaConfig(_Section):
 
 
 class ArenaFile(_Section):
-    arenas: dict[Slug, ArenaConfig] = Field({})
+    arenas: dict[Slug, ArenaConfig] = Field({}, description="arenas by name")

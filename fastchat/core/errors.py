@@ -5,14 +5,22 @@
     │   ├── InvalidRequest          400
     │   │   └── ContextLengthExceeded
     │   ├── AuthenticationFailed    401
+    │   ├── PermissionDenied        403
     │   ├── UnknownModel            404
     │   ├── UnknownRoute            404
+    │   ├── NotFound                404
     │   ├── MethodNotAllowed        405
+    │   ├── NotNow                  409
+    │   │   └── AlreadyVoted
     │   ├── RequestTooLarge         413
-    │   └── QueueFull               429
+    │   ├── QueueFull               429
+    │   └── RateLimited             429
     ├── UpstreamError             the caller can only try again
     │   ├── WorkerFailed            502
+    │   ├── LoginProviderFailed     502
     │   ├── NoWorker                503
+    │   ├── NotEnoughModels         503
+    │   ├── StoreFailed             503
     │   └── WorkerTimeout           504
     └── SetupError                a person has to change a file, a flag or an installation
         └── MissingPackage
@@ -71,6 +79,14 @@ class AuthenticationFailed(RequestError):
     code: ClassVar[str | None] = "invalid_api_key"
 
 
+class PermissionDenied(RequestError):
+    """We know who calls, or from where, and they may not."""
+
+    status: ClassVar[int] = 403
+    type: ClassVar[str] = "permission_error"
+    code: ClassVar[str | None] = "permission_denied"
+
+
 class UnknownModel(RequestError):
     """Nobody has ever served a model of this name."""
 
@@ -92,6 +108,31 @@ class MethodNotAllowed(RequestError):
     code: ClassVar[str | None] = "method_not_allowed"
 
 
+class NotFound(RequestError):
+    """There is no such thing, or it is somebody else's, which the answer does not tell apart."""
+
+    status: ClassVar[int] = 404
+    code: ClassVar[str | None] = "not_found"
+
+
+class NotNow(RequestError):
+    """The request is fine, but not in the state that things are in; the message says what has to come first."""
+
+    status: ClassVar[int] = 409
+    code: ClassVar[str | None] = "not_now"
+
+
+class AlreadyVoted(NotNow):
+    """A battle has one vote."""
+
+    code: ClassVar[str | None] = "already_voted"
+
+    def __init__(self, receipt: object = None) -> None:
+        """`receipt` is that of the vote which counts, where it is known: who lost the answer can learn it again."""
+        super().__init__("This battle has its vote. Start a new one to vote again.")
+        self.receipt = receipt
+
+
 class RequestTooLarge(RequestError):
     status: ClassVar[int] = 413
     code: ClassVar[str | None] = "request_too_large"
@@ -105,6 +146,14 @@ class QueueFull(RequestError):
     code: ClassVar[str | None] = "queue_full"
 
 
+class RateLimited(RequestError):
+    """Somebody calls more often than the rules allow."""
+
+    status: ClassVar[int] = 429
+    type: ClassVar[str] = "rate_limit_error"
+    code: ClassVar[str | None] = "rate_limit_exceeded"
+
+
 class UpstreamError(FastChatError):
     """The caller did nothing wrong; the model could not answer."""
 
@@ -116,11 +165,32 @@ class WorkerFailed(UpstreamError):
     code: ClassVar[str | None] = "worker_failed"
 
 
+class LoginProviderFailed(UpstreamError):
+    """The server that signs people in does not answer, or not as it should."""
+
+    status: ClassVar[int] = 502
+    code: ClassVar[str | None] = "login_provider_failed"
+
+
 class NoWorker(UpstreamError):
     """The model is known, but nothing that serves it is alive."""
 
     status: ClassVar[int] = 503
     code: ClassVar[str | None] = "no_worker"
+
+
+class NotEnoughModels(UpstreamError):
+    """A battle needs two models that may meet."""
+
+    status: ClassVar[int] = 503
+    code: ClassVar[str | None] = "not_enough_models"
+
+
+class StoreFailed(UpstreamError):
+    """The database did not take it, or did not answer."""
+
+    status: ClassVar[int] = 503
+    code: ClassVar[str | None] = "store_failed"
 
 
 class WorkerTimeout(UpstreamError):

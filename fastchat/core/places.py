@@ -2,6 +2,9 @@
 
 import os
 from pathlib import Path
+from typing import Annotated, TypeAlias
+
+from pydantic import AfterValidator, ValidationInfo
 
 
 def cache_dir() -> Path:
@@ -22,3 +25,11 @@ def data_dir() -> Path:
 def _xdg(variable: str, fallback: str) -> Path:
     base = os.environ.get(variable)
     return (Path(base) if base else Path.home() / fallback) / "fastchat"
+
+
+def _in_folder(value: Path, info: ValidationInfo) -> Path:
+    return info.context["folder"] / value.expanduser() if info.context else value
+
+
+# A path in a configuration, read against the folder that its file is in: `folder` of pydantic's context.
+LocalPath: TypeAlias = Annotated[Path, AfterValidator(_in_folder)]

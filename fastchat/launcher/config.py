@@ -26,7 +26,9 @@ from pydantic import (
     model_validator,
 )
 
+from fastchat.arena.config import ArenaConfig, Slug
 from fastchat.client.endpoint_file import EndpointEntry, from_environment
+from fastchat.core.places import LocalPath
 from fastchat.engines.registry import DataType, Device, Quantization
 from fastchat.model import builtin
 from fastchat.model.sources import default_name
@@ -39,10 +41,6 @@ class Surroundings(TypedDict):
 
     folder: Path
     environ: Mapping[str, str]
-
-
-def _in_folder(value: Path, info: ValidationInfo) -> Path:
-    return info.context["folder"] / value.expanduser() if info.context else value
 
 
 def _file_or_name(value: str, info: ValidationInfo) -> str:
@@ -72,7 +70,6 @@ def _one_name(value: str) -> str:
 
 Name: TypeAlias = Annotated[ModelName, AfterValidator(_one_name)]
 Secret: TypeAlias = Annotated[SecretStr, BeforeValidator(from_environment)]
-LocalPath: TypeAlias = Annotated[Path, AfterValidator(_in_folder)]
 FileOrName: TypeAlias = Annotated[str, Field(min_length=1), AfterValidator(_file_or_name)]
 SamplingDefaults: TypeAlias = Annotated[dict[str, float], AfterValidator(_of_sampling)]
 WebAddress: TypeAlias = Annotated[str, AfterValidator(_web_address)]
@@ -217,6 +214,13 @@ class Config(_Section):
     api_keys: tuple[Secret, ...] = Field((), description="keys that clients must send one of, each itself or env:NAME")
     api_keys_file: LocalPath | None = Field(None, description="a file of keys made by `fastchat keys new`, one a line")
     log_dir: LocalPath | None = Field(None, description="where each process writes its log; the run directory if empty")
+    arenas: dict[Slug, ArenaConfig] = Field({}, description="arenas by name; 'default' is the one without a name")
+    data_dir: LocalPath | None = Field(
+        None, description="where conversations and votes are kept; the user's data folder"
+    )
+    database_url: Secret | None = Field(
+        None, description="PostgreSQL instead of a file in data_dir, as postgresql://…, or env:NAME"
+    )
     policy: PolicyName = Field("least_loaded", description="how a worker is chosen for a request")
 
     @model_validator(mode="before")
