@@ -4,6 +4,7 @@ import aiohttp
 from starlette.types import Receive, Scope, Send
 from yarl import URL
 
+from fastchat.access.addresses import TrustedProxies
 from fastchat.core.errors import NoWorker, UnknownRoute
 from fastchat.core.http import header, read_body, while_connected
 
@@ -11,17 +12,27 @@ from fastchat.core.http import header, read_body, while_connected
 _HOP_BY_HOP = frozenset(
     b"connection keep-alive proxy-authenticate proxy-authorization te trailer transfer-encoding upgrade".split()
 )
-_OURS = frozenset((b"content-length", b"x-forwarded-for"))
+# What proxies say of the client. The page believes us alone, so we judge it here and write down what we make of it.
+_OURS = frozenset(
+    b"content-length forwarded x-forwarded-for x-forwarded-proto x-forwarded-host x-forwarded-port x-forwarded-prefix "
+    b"x-real-ip x-client-ip true-client-ip cf-connecting-ip fastly-client-ip".split()
+)
 _API = ("/v1/", "/v1beta/", "/api/v1/")  # what is unknown there is an API's mistake, not a page
 _UPLOAD_LIMIT = 64 * 2**20
 
 
 class WebProxy:
-    """Passes requests on to the web page. Without one, or under the API, unknown paths are 404."""
+    """Passes requests on to the web page. Without one, or under the API, unknown paths are 404.
 
-    def __init__(self, session: aiohttp.ClientSession, web_url: str | None) -> None:
+    To know clients by address, the page trusts this proxy (`loopback`), and this one the `proxies` in front of it.
+    """
+
+    def __init__(
+        self, session: aiohttp.ClientSession, web_url: str | None, proxies: TrustedProxies | None = None
+    ) -> None:
         self._session = session
         self._web_url = URL(web_url) if web_url else None
+        self._proxies = proxies or TrustedProxies()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._web_url is None or scope["path"].startswith(_API):
@@ -39,7 +50,7 @@ class WebProxy:
             query_string=scope["query_string"].decode("latin-1"),
             encoded=True,
         )
-        headers = _passed_on(scope)
+        headers = _passed_on(scope, self._proxies)
         try:
             response = await self._session.request(
                 scope["method"],
@@ -61,15 +72,13 @@ class WebProxy:
             response.release()
 
 
-def _passed_on(scope: Scope) -> list[tuple[str, str]]:
+def _passed_on(scope: Scope, proxies: TrustedProxies) -> list[tuple[str, str]]:
     """The client's headers but those of this one connection, and what we know of where it comes from."""
     named = (header(scope, b"connection") or b"").lower().split(b",")
     dropped = _HOP_BY_HOP | {name.strip() for name in named} | _OURS
     headers = [
         (name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"] if name not in dropped
     ]
-    if header(scope, b"x-forwarded-proto") is None:  # a proxy before us knows better
-        headers.append(("x-forwarded-proto", scope["scheme"]))
-    if scope.get("client"):
-        headers.append(("x-forwarded-for", scope["client"][0]))
-    return headers
+    origin, client = proxies.origin(scope), proxies.client(scope)
+    headers += [("x-forwarded-proto", origin.scheme), ("x-forwarded-host", origin.host)]
+    return [*headers, ("x-forwarded-for", str(client))] if client else headers

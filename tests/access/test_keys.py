@@ -52,3 +52,18 @@ def test_a_digest_is_hexadecimal(tmp_path: Path) -> None:
     file.write_text(f"anna:sha256:{'ü' * 64}")
     with pytest.raises(SetupError, match="is not a key"):
         KeyRing.load(file=str(file))
+
+
+@pytest.mark.parametrize("role", ["root", "", "Admin", "admin:voter"])
+def test_a_role_that_is_none_is_refused(tmp_path: Path, role: str) -> None:
+    file = tmp_path / "keys"
+    file.write_text(f"{new_key('anna').line}:{role}")
+    with pytest.raises(SetupError, match="voter or admin"):
+        KeyRing.load(file=str(file))
+
+
+def test_names_with_colons_of_old_files_stay_valid(tmp_path: Path) -> None:
+    made = new_key("team:anna")
+    file = tmp_path / "keys"
+    file.write_text(made.line.upper().replace("TEAM:ANNA:SHA256", "team:anna:sha256"))
+    assert KeyRing.load(file=str(file)).owner(made.key) == "team:anna"

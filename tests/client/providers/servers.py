@@ -33,7 +33,15 @@ class _Server(uvicorn.Server):
 async def serving(app: ASGIApp, **tls: str) -> AsyncIterator[str]:
     listener = Listener("127.0.0.1", 0)
     listener.socket.listen()
-    config = uvicorn.Config(app, log_config=None, lifespan="off", ws="none", timeout_graceful_shutdown=1, **tls)  # type: ignore[arg-type]
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        lifespan="off",
+        ws="none",
+        proxy_headers=False,
+        timeout_graceful_shutdown=1,
+        **tls,  # type: ignore[arg-type]
+    )
     server = _Server(config)
     task = asyncio.create_task(server.serve(sockets=[listener.socket]))
     try:
