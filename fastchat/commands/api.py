@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pydantic_settings import SettingsConfigDict
 
+from fastchat.access.addresses import FORWARDED_FOR, TrustedProxies
 from fastchat.access.keys import KeyRing
 from fastchat.client.endpoint_file import load_endpoints
 from fastchat.core.errors import SetupError
@@ -35,6 +36,12 @@ class ApiSettings(ServerSettings):
     allowed_methods: Items = setting(("*",), "methods they may use")
     allowed_headers: Items = setting(("*",), "headers they may send")
     web_url: str | None = setting(None, "web page to show at /", metavar="URL")
+    trusted_proxies: Items = setting(
+        (), "whose word on a client's address the page gets: networks, addresses, 'loopback' or 'private', by comma"
+    )
+    address_header: str = setting(
+        FORWARDED_FOR, "header in which they give it: x-forwarded-for, forwarded, or one of a single address"
+    )
     max_body_mb: float = setting(32.0, "largest request body", metavar="MB")
     worker_api_timeout: float = setting(
         600.0,
@@ -60,6 +67,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         idle_s=settings.worker_api_timeout,
         drain_s=settings.drain_s,
         endpoints=load_endpoints(file) if file else (),
+        proxies=TrustedProxies.parse(settings.trusted_proxies, address_header=settings.address_header),
     )
     run(run_gateway(options, listener, ring, _cors(settings)))
 

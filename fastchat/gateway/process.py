@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import aiohttp
 from starlette.types import ASGIApp
 
+from fastchat.access.addresses import TrustedProxies
 from fastchat.access.keys import KeyRing
 from fastchat.client.discovery import Discovery
 from fastchat.client.endpoint_file import REGISTERED
@@ -33,6 +34,7 @@ class GatewayOptions:
     idle_s: float
     drain_s: float
     endpoints: Sequence[Endpoint] = ()  # those of a register file
+    proxies: TrustedProxies = TrustedProxies()  # in front of us
 
 
 async def run_gateway(options: GatewayOptions, listener: Listener, ring: KeyRing, cors: Cors | None) -> None:
@@ -52,7 +54,7 @@ async def gateway(options: GatewayOptions, ring: KeyRing, cors: Cors | None = No
         pipe = Pipe(fleet, Http1Client(connect_s=CONNECT_S, idle_s=options.idle_s))
         app = GatewayApp(
             OpenAIApi(fleet, pipe, metrics, body_limit=options.body_limit),
-            WebProxy(session, options.web_url),
+            WebProxy(session, options.web_url, options.proxies),
             fleet,
             metrics,
             session,

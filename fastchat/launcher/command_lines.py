@@ -17,6 +17,7 @@ from fastchat.core.errors import SetupError
 from fastchat.core.places import run_dir
 from fastchat.core.serving import Listener
 from fastchat.engines.launched.table import load_kinds
+from fastchat.launcher.arenas import write_arenas
 from fastchat.launcher.config import Config, LocalModel
 from fastchat.launcher.model_options import OF_SERVERS, loading_flags
 from fastchat.launcher.parent import FD_ENV
@@ -25,7 +26,7 @@ from fastchat.launcher.processes import STOP_GRACE_S, Command
 from fastchat.protocol.control import TOKEN_ENV, controller_token
 
 API_KEYS_ENV = "FASTCHAT_API_KEYS"
-WEB_KEY_ENV = "FASTCHAT_API_KEY"
+DATABASE_ENV = "FASTCHAT_WEB_DATABASE_URL"
 LONGEST_ANSWER_S = 3600
 
 
@@ -39,7 +40,6 @@ class CommandLines:
     log_dir: Path
     token: str
     api_keys: tuple[str, ...] = ()  # what the gateway lets in, besides those in the file
-    web_key: str | None = None  # the one of them the web page shows
 
     @classmethod
     def prepare(cls, config: Config, ports: Ports, parent_fd: int) -> Self:
@@ -49,16 +49,13 @@ class CommandLines:
             SetupError: there can be no logs where they are wanted.
         """
         keys = tuple(key.get_secret_value() for key in config.api_keys) or _inherited_keys()
-        is_closed = bool(keys or config.api_keys_file)
-        web_key = f"web-{secrets.token_urlsafe(24)}" if is_closed and config.web else None
         return cls(
             config=config,
             ports=ports,
             parent_fd=parent_fd,
             log_dir=_make_folder(config.log_dir or run_dir() / f"logs-{ports.gateway.port}"),
             token=controller_token() or secrets.token_urlsafe(24),
-            api_keys=(*keys, web_key) if web_key else keys,
-            web_key=web_key,
+            api_keys=keys,
         )
 
     @property
@@ -75,12 +72,30 @@ class CommandLines:
             arguments += ["--api-keys-file", str(self.config.api_keys_file)]
         if self.ports.web:
             arguments += ["--web-url", self.ports.web.url]
+        if self.config.trusted_proxies:
+            arguments += ["--trusted-proxies", ",".join(self.config.trusted_proxies)]
         environ = {API_KEYS_ENV: ",".join(self.api_keys)} if self.api_keys else {}
         return self._command("gateway", "api", arguments, listener=self.ports.gateway, environ=environ)
 
     def for_web(self, listener: Listener) -> Command:
-        environ = {WEB_KEY_ENV: self.web_key} if self.web_key else {}
-        arguments = [*_at(listener), "--api-url", self.ports.gateway.url]
+        """
+        Raises:
+            SetupError: the file that tells it of the arenas cannot be written.
+        """
+        config = self.config
+        arenas = write_arenas(config, self.log_dir / "arenas.json")
+        arguments = [*_at(listener), "--arena", "--arenas", str(arenas)]
+        arguments += ["--controller-url", self.ports.controller.url]
+        if config.data_dir:
+            arguments += ["--data-dir", str(config.data_dir)]
+        if config.logins_file:
+            arguments += ["--gradio-auth-path", str(config.logins_file)]
+        if config.admins:
+            arguments += ["--admins", ",".join(config.admins)]
+        if self.needs_key:
+            arguments += ["--api-needs-key"]
+        url = config.database_url
+        environ = {DATABASE_ENV: url.get_secret_value()} if url else {}
         return self._command("web", "web", arguments, listener=listener, environ=environ)
 
     def for_worker(self, name: str, model: LocalModel) -> Command:

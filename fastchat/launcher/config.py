@@ -221,6 +221,11 @@ class Config(_Section):
     database_url: Secret | None = Field(
         None, description="PostgreSQL instead of a file in data_dir, as postgresql://…, or env:NAME"
     )
+    logins_file: LocalPath | None = Field(None, description="USER:PASSWORD lines; the web page then asks for a login")
+    admins: tuple[str, ...] = Field((), description="logins of those who may administer the arenas")
+    trusted_proxies: tuple[str, ...] = Field(
+        (), description="networks of proxies in front, whose word on a client's address counts"
+    )
     policy: PolicyName = Field("least_loaded", description="how a worker is chosen for a request")
 
     @model_validator(mode="before")

@@ -103,8 +103,10 @@ class Supervisor:
         self._view.say(f"\nReady at {url}\n\n{curl_line(url, first, commands.needs_key)}\n")
         if loading := [label for label in ours if label not in ready]:
             self._view.say(f"Not ready yet: {', '.join(loading)}")
-        if commands.web_key:
-            self._view.say("The web page asks for no key: whoever reaches it can chat. --no-web leaves it out.")
+        if commands.needs_key and commands.ports.web and not commands.config.logins_file:
+            self._view.say(
+                "The web page asks for no key: whoever reaches it can chat. Name a logins_file, or use --no-web."
+            )
         self._view.say(f"Logs: {commands.log_dir}")
 
 

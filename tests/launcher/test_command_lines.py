@@ -12,6 +12,7 @@ from fastchat.launcher.command_lines import CommandLines
 from fastchat.launcher.config import Config, LocalModel
 from fastchat.launcher.ports import Ports
 from fastchat.launcher.processes import Command
+from fastchat.web.settings import WebSettings
 
 PARENT_FD = 97
 
@@ -51,9 +52,9 @@ def test_servers_inherit_their_sockets_and_everybody_the_pipe(ports: Ports, tmp_
 
 
 def test_no_secret_stands_on_a_command_line(ports: Ports, tmp_path: Path) -> None:
-    commands = prepare(ports, tmp_path, api_keys=["sk-team"])
+    commands = prepare(ports, tmp_path, api_keys=["sk-team"], database_url="postgresql://u:pg-secret@db/x")
 
-    secrets = [commands.token, commands.web_key, "sk-team"]
+    secrets = [commands.token, "sk-team", "pg-secret"]
     for command in all_commands(commands):
         assert not any(secret in argument for secret in secrets if secret for argument in command.argv)
 
@@ -74,12 +75,30 @@ def test_a_token_of_the_environment_is_kept(ports: Ports, tmp_path: Path, monkey
 def test_only_the_gateway_gets_the_api_keys(ports: Ports, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FASTCHAT_API_KEYS", "sk-one, sk-two")
 
-    controller, gateway, web, worker = all_commands(commands := prepare(ports, tmp_path))
+    controller, gateway, web, worker = all_commands(prepare(ports, tmp_path))
 
-    assert gateway.environ["FASTCHAT_API_KEYS"] == f"sk-one,sk-two,{commands.web_key}"
-    assert web.environ["FASTCHAT_API_KEY"] == commands.web_key
+    assert gateway.environ["FASTCHAT_API_KEYS"] == "sk-one,sk-two"
+    assert "--api-needs-key" in web.argv
     for command in (controller, web, worker):
         assert "FASTCHAT_API_KEYS" not in command.environ
+
+
+def test_the_page_is_told_what_the_configuration_says_of_the_arena(ports: Ports, tmp_path: Path) -> None:
+    said = {"data_dir": tmp_path / "data", "logins_file": tmp_path / "logins", "admins": ["ada", "bob"]}
+    commands = prepare(ports, tmp_path, **said, database_url="postgresql://db/x", arenas={"legal": {"title": "Legal"}})
+
+    assert ports.web is not None
+    web = commands.for_web(ports.web)
+
+    settings = WebSettings.from_argv(web.argv[web.argv.index("web") + 1 :], prog="web", description="")
+    assert settings.arena
+    assert settings.arenas_file is not None
+    assert "Legal" in settings.arenas_file.read_text()
+    assert settings.controller_url == ports.controller.url
+    assert settings.data_dir == said["data_dir"]
+    assert settings.gradio_auth_path == str(said["logins_file"])
+    assert settings.admins == ("ada", "bob")
+    assert web.environ["FASTCHAT_WEB_DATABASE_URL"] == "postgresql://db/x"
 
 
 def test_keys_of_the_configuration_replace_those_of_the_environment(

@@ -116,8 +116,9 @@ def test_keys_are_not_shown_when_a_configuration_is_printed(tmp_path: Path) -> N
     [
         (
             "port: 8000\nhots: x\n",
-            "fastchat.yaml:2: hots: there is no such key; did you mean 'host'? Allowed here: api_keys, api_keys_file, "
-            "arenas, controller_port, data_dir, database_url, endpoints, host, log_dir, models, policy, port, web",
+            "fastchat.yaml:2: hots: there is no such key; did you mean 'host'? Allowed here: "
+            "admins, api_keys, api_keys_file, arenas, controller_port, data_dir, database_url, endpoints, host, "
+            "log_dir, logins_file, models, policy, port, trusted_proxies, web",
         ),
         (
             "models:\n  - model: a\n    slot: 3\n",
