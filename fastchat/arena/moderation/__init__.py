@@ -1,0 +1,1 @@
+"""Who reads along in an arena, and what is done with what they find."""
