@@ -26,6 +26,7 @@ COMMANDS = {
     "launch": Command("launched", "likewise any OpenAI-compatible server, by its command line", ("launch",)),
     "api": Command("api", "serve the OpenAI API over all workers"),
     "web": Command("web", "serve the web page"),
+    "arena": Command("arena", "votes and conversations: verify, export, import, back up, release, erase"),
     "chat": Command("chat", "talk to a model in the terminal, loaded here or on a server"),
     "answer": Command("answer", "ask a model one question"),
     "prompts": Command("prompts", "show prompt formats, and the exact text a model gets"),

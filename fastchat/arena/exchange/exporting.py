@@ -1,0 +1,127 @@
+"""The store as FastChat's logs: a folder of daily files, each by time, or a live mirror of them."""
+
+import json
+import os
+from array import array
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import tzinfo
+from pathlib import Path
+from typing import TypeAlias
+
+from fastchat.arena.exchange import fastchat_lines
+from fastchat.arena.exchange.log_files import TEXT, VISION, DailyFiles, file_name
+from fastchat.arena.exchange.stored_lines import lines_of
+from fastchat.arena.records import Answer, Conversation, Ending, Thumb, Turn, Vote
+from fastchat.arena.store.reading import Range, Transcript
+from fastchat.core.errors import SetupError
+
+
+def export(transcripts: Iterable[Transcript], folder: Path, wanted: Range, zone: tzinfo | None = None) -> int:
+    """How many lines were written. Conversations come one after the other; each file is put in order at the end.
+
+    Raises:
+        SetupError: there are logs in the folder already.
+    """
+    if any(folder.glob("*-conv.json")):
+        raise SetupError(f"There are logs in {folder} already. Give an empty folder; lines would stand there twice.")
+    files: set[str] = set()
+    count = 0
+    daily = DailyFiles(folder, zone)
+    try:
+        for transcript in transcripts:
+            for stored in lines_of(transcript):
+                if wanted.holds(stored.at):
+                    daily.append(stored.log, stored.at, stored.line)
+                    files.add(file_name(stored.log, stored.at, zone))
+                    count += 1
+    finally:
+        daily.close()
+    for name in files:
+        _sort_by_time(folder / name)
+    return count
+
+
+def _sort_by_time(file: Path) -> None:
+    """Holds a time and a place for each line of one day, not the lines."""
+    times, places = array("d"), array("Q", [0])
+    with file.open("rb") as lines:
+        for line in lines:
+            times.append(float(json.loads(line)["tstamp"]))
+            places.append(places[-1] + len(line))
+        order = sorted(range(len(times)), key=times.__getitem__)
+        if order == list(range(len(times))):
+            return
+        draft = file.with_name(f".{file.name}.part")
+        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as ordered:
+            for index in order:
+                lines.seek(places[index])
+                ordered.write(lines.read(places[index + 1] - places[index]))
+    draft.replace(file)
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerWritten:
+    turn: Turn
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class VoteCast:
+    vote: Vote
+
+
+@dataclass(frozen=True, slots=True)
+class ThumbGiven:
+    answer: Answer
+    thumb: Thumb
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationShared:
+    at: float
+
+
+LogEvent: TypeAlias = AnswerWritten | VoteCast | ThumbGiven | ConversationShared
+
+
+class ConversationLog:
+    """FastChat's logs beside the store, for programs that read them. Called after what happened is on the disk."""
+
+    def __init__(self, folder: Path, zone: tzinfo | None = None) -> None:
+        self._files = DailyFiles(folder, zone)
+
+    def append(self, conversation: Conversation, event: LogEvent, address_hash: str) -> None:
+        log = VISION if conversation.has_images else TEXT
+        line = _line(conversation, event, address_hash)
+        if line is not None:
+            self._files.append(log, line["tstamp"], line)
+
+    def close(self) -> None:
+        self._files.close()
+
+
+def _line(conversation: Conversation, event: LogEvent, address: str) -> fastchat_lines.Line | None:
+    match event:
+        case AnswerWritten(turn, answer):
+            if answer.ending in (Ending.FAILED, Ending.INTERRUPTED):  # FastChat logs no failures
+                return None
+            return fastchat_lines.line_of_answer(conversation, turn, answer, address)
+        case VoteCast(vote):
+            return fastchat_lines.line_of_pair(conversation, vote.outcome, vote.cast_at, address)
+        case ThumbGiven(answer, thumb, at):
+            return fastchat_lines.line_of_thumb(conversation, answer, thumb, at, address)
+        case ConversationShared(at):
+            if len(conversation.sides) == 1:
+                side_state = fastchat_lines.state(
+                    conversation, conversation.sides[0], fastchat_lines.said_in(conversation, conversation.sides[0])
+                )
+                return {
+                    "tstamp": round(at, 4),
+                    "type": fastchat_lines.SHARE,
+                    "model": fastchat_lines.model_of(conversation, conversation.sides[0]),
+                    "state": side_state,
+                    "ip": address,
+                }
+            return fastchat_lines.line_of_pair(conversation, fastchat_lines.SHARE, at, address)
