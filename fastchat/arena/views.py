@@ -6,7 +6,21 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from fastchat.arena.records import Ending, Mark, Mode, Outcome, Part, Side, Thumb
+from fastchat.arena.battles import can_vote
+from fastchat.arena.failures import words_for
+from fastchat.arena.records import (
+    Answer,
+    Conversation,
+    Ending,
+    Mark,
+    Mode,
+    Outcome,
+    Part,
+    Side,
+    Summary,
+    Thumb,
+    Turn,
+)
 
 
 class View(BaseModel):
@@ -87,3 +101,91 @@ class StateEvent(View):
 
 
 Event: TypeAlias = Annotated[StateEvent | DeltaEvent, Field(discriminator="type")]
+
+
+def view_of(conversation: Conversation, *, vote_token: str | None = None) -> ConversationView:
+    """As its voter may see it; `vote_token` is theirs, if there is something to vote on."""
+    return _view(conversation, conversation.is_blind, vote_token)
+
+
+def named_view_of(conversation: Conversation) -> ConversationView:
+    """As an admin sees it, names and marks also of a blind battle; without anything to do."""
+    return _view(conversation, False, None).model_copy(update={"can_vote": False})
+
+
+def _view(conversation: Conversation, is_blind: bool, vote_token: str | None) -> ConversationView:
+    vote = conversation.vote
+    return ConversationView(
+        conversation_id=conversation.conversation_id,
+        arena=conversation.arena,
+        mode=conversation.mode,
+        title=conversation.title,
+        is_blind=is_blind,
+        models=(None,) * len(conversation.sides) if is_blind else conversation.models,
+        turns=tuple(_turn_view(turn, is_blind) for turn in conversation.turns),
+        is_being_answered=bool(conversation.turns) and conversation.turns[-1].is_being_answered,
+        can_vote=can_vote(conversation),
+        vote_token=vote_token,
+        vote=VoteView(vote_id=vote.vote_id, outcome=vote.outcome, cast_at=vote.cast_at) if vote else None,
+        share_path=share_path(conversation.share_id) if conversation.share_id else None,
+        created_at=conversation.created_at,
+        updated_at=conversation.updated_at,
+        marks=() if is_blind else tuple(sorted(conversation.marks)),
+    )
+
+
+def shared_view_of(conversation: Conversation) -> ConversationView:
+    """As everybody with the link may see it: nothing to do, and nothing of whoever asked but their words."""
+    seen = view_of(conversation)
+    turns = tuple(turn.model_copy(update={"answers": tuple(map(_unrated, turn.answers))}) for turn in seen.turns)
+    return seen.model_copy(update={"turns": turns, "can_vote": False, "marks": ()})
+
+
+def _unrated(answer: AnswerView) -> AnswerView:
+    return answer.model_copy(update={"thumb": None})
+
+
+def share_path(share_id: str) -> str:
+    return f"/s/{share_id}"
+
+
+def summary_view_of(summary: Summary) -> SummaryView:
+    return SummaryView(
+        conversation_id=summary.conversation_id,
+        mode=summary.mode,
+        title=summary.title,
+        updated_at=summary.updated_at,
+        outcome=summary.outcome,
+    )
+
+
+def _turn_view(turn: Turn, is_blind: bool) -> TurnView:
+    # Who of the two was done first, or failed at once, is told when both are done.
+    hides_endings = is_blind and turn.is_being_answered
+    return TurnView(
+        message_id=turn.message_id,
+        question=turn.question,
+        answers=tuple(_answer_view(answer, is_blind, hides_endings) for answer in turn.answers),
+        is_after_vote=turn.is_after_vote,
+    )
+
+
+def _answer_view(answer: Answer, is_blind: bool, hides_ending: bool) -> AnswerView:
+    anybody = AnswerView(
+        message_id=answer.message_id,
+        side=answer.side,
+        text=answer.text,
+        reasoning=answer.reasoning,
+        ending=None if hides_ending else answer.ending,
+        failure="" if hides_ending else words_for(answer.error, is_blind=is_blind),
+        thumb=answer.thumb,
+    )
+    if is_blind:
+        return anybody
+    measured = {
+        "model": answer.model,
+        "first_token_s": answer.first_token_s,
+        "tokens_per_s": answer.tokens_per_s,
+        "completion_tokens": answer.completion_tokens,
+    }
+    return anybody.model_copy(update=measured)
