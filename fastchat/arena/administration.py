@@ -10,8 +10,8 @@ from fastchat.arena.live import Live
 from fastchat.arena.records import Conversation, Mode
 from fastchat.arena.store.admin import AdminAction, Judgement
 from fastchat.arena.store.store import Store
-from fastchat.arena.venue import Venue, unknown_arena
-from fastchat.arena.voting import AnyVote, Voting
+from fastchat.arena.venue import AnyVote, Venue, unknown_arena
+from fastchat.arena.voting import Voting
 from fastchat.core.errors import NotFound
 
 
@@ -118,16 +118,17 @@ class Administration:
         await self._store.review(judgement_id, who.require_admin().name, self._wall())
 
     async def conversation(self, who: Visitor, conversation_id: str) -> Conversation:
-        """Anybody's, with names and errors as they are.
+        """Anybody's, with names and errors as they are. That an admin has read it is noted.
 
         Raises:
             NotFound: there is none.
         """
-        who.require_admin()
+        login = who.require_admin().name
         live = self._live.get(conversation_id)
         found = live.conversation if live else await self._store.conversation(conversation_id)
         if found is None:
             raise NotFound("There is no such conversation.")
+        await self._store.note_reading(conversation_id, login, self._wall())
         return found
 
     async def actions(self, who: Visitor, limit: int = 100) -> list[AdminAction]:

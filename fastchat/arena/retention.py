@@ -14,10 +14,17 @@ _DAY_S = 86400.0
 
 
 async def keep_retention(store: Store, arenas: Mapping[str, ArenaConfig], *, wall: Clock, every_s: float) -> None:
-    """Look again and again, until cancelled. A store that fails once is asked again the next time."""
+    """Look again and again, until cancelled. A store that fails once is asked again the next time.
+
+    Once a day the last copies of what was erased go, too.
+    """
+    compacted_at = wall()
     while True:
         try:
             await erase_old(store, arenas, now=wall())
+            if wall() - compacted_at >= _DAY_S:
+                compacted_at = wall()
+                await store.compact()
         except Exception:
             log.exception("old conversations were not erased")
         await asyncio.sleep(every_s)

@@ -20,6 +20,7 @@ from fastchat.arena.answering import Clock, Pace
 from fastchat.arena.config import DEFAULT, ArenaConfig
 from fastchat.arena.drafts import Drafts
 from fastchat.arena.files import FileLimits, Files
+from fastchat.arena.happenings import ConversationShared, Tell, ThumbGiven, VoteCast, tell_nobody
 from fastchat.arena.ids import new_id
 from fastchat.arena.live import Live, Published
 from fastchat.arena.moderation.base import Moderator
@@ -39,6 +40,7 @@ from fastchat.arena.records import (
 )
 from fastchat.arena.retention import keep_retention
 from fastchat.arena.screening import Screening
+from fastchat.arena.standings import Standings
 from fastchat.arena.store.store import Store
 from fastchat.arena.transparency.heads import SignedTreeHead
 from fastchat.arena.transparency.receipts import ConsistencyProof, Receipt
@@ -85,6 +87,7 @@ class Arena:
         clock: Clock = time.monotonic,
         pace: Pace | None = None,
         limits: FileLimits | None = None,
+        tell: Tell = tell_nobody,
     ) -> None:
         """
         Raises:
@@ -107,8 +110,9 @@ class Arena:
         self._uploads = Allowance.of("files", FILES_AN_HOUR, HOUR_S, clock)
         self._live = Live(pace)
         self._turns = Turns(
-            store, self._files, self._live, chat, screenings, self._look, pace=pace, wall=wall, clock=clock
+            store, self._files, self._live, chat, screenings, self._look, pace=pace, wall=wall, clock=clock, tell=tell
         )
+        self._tell = tell
         self._drafts = Drafts()
         self._voting = Voting(store, self._venues, key=key, wall=wall)
         self.administration = Administration(store, self._venues, self._live, self._voting, wall=wall)
@@ -257,6 +261,8 @@ class Arena:
         async with self._changing(who, conversation_id) as conversation:
             venue = self._venue(who, conversation.arena)
             voted, receipt = await self._voting.cast(who, venue, conversation, token, outcome, reasons)
+            assert voted.vote is not None
+            self._tell(voted, VoteCast(voted.vote), who.address_hash)
             return self._look(voted), receipt
 
     async def receipt(self, vote_id: str) -> Receipt:
@@ -275,7 +281,11 @@ class Arena:
         conversation = await self._store.conversation_of_message(message_id)
         if conversation is None or not self._is_owned(conversation, who, voter_id):
             raise NotFound("There is no such message. Load the conversation again.")
-        await self._store.rate(message_id, voter_id, thumb, tidy(reasons), self._wall())
+        now = self._wall()
+        await self._store.rate(message_id, voter_id, thumb, tidy(reasons), now)
+        for answer in (answer for turn in conversation.turns for answer in turn.answers):
+            if answer.message_id == message_id and thumb is not None:
+                self._tell(conversation, ThumbGiven(answer, thumb, now), who.address_hash)
 
     async def conversation(self, who: Visitor, conversation_id: str) -> ConversationView:
         return self._look(await self._own(who, conversation_id))
@@ -313,6 +323,7 @@ class Arena:
             share_id = conversation.share_id or token_urlsafe(_SHARE_BYTES)
             if conversation.share_id is None:
                 await self._store.set_share_id(conversation_id, share_id)
+                self._tell(conversation, ConversationShared(self._wall()), who.address_hash)
             return share_path(share_id)
 
     async def unshare(self, who: Visitor, conversation_id: str) -> None:
@@ -352,6 +363,10 @@ class Arena:
         content = await asyncio.to_thread(question.image.read_bytes)
         media_type = mimetypes.guess_type(question.image.name)[0] or "image/png"
         return (words, await self.upload(who, content, media_type, question.image.name))
+
+    def standings(self, who: Visitor, arena: str) -> Standings:
+        """The votes of this arena counted, model by model."""
+        return self._venue(who, arena).standings()
 
     async def consent(self, who: Visitor, arena: str) -> Consent | None:
         """What this visitor has agreed to; None: to nothing, or to an older version."""

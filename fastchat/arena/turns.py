@@ -10,6 +10,7 @@ from fastchat.arena import battles
 from fastchat.arena.answering import Clock, Commission, Pace, Writing
 from fastchat.arena.contenders import Entrant
 from fastchat.arena.files import Files
+from fastchat.arena.happenings import AnswerWritten, Tell, tell_nobody
 from fastchat.arena.ids import new_id
 from fastchat.arena.live import Live, Look
 from fastchat.arena.moderation.base import Judgement
@@ -38,6 +39,7 @@ class Turns:
         pace: Pace,
         wall: Clock,
         clock: Clock,
+        tell: Tell = tell_nobody,
     ) -> None:
         self._store = store
         self._files = files
@@ -48,6 +50,7 @@ class Turns:
         self._pace = pace
         self._wall = wall
         self._clock = clock
+        self._tell = tell
 
     async def ask(
         self,
@@ -86,7 +89,7 @@ class Turns:
                 await self._store.supersede(conversation.conversation_id, instead_of)
             await self._store.add_turn(conversation, turn)
         await self._note(turn.message_id, judgement)
-        self._begin(venue, conversation, writers, images)
+        self._begin(who, venue, conversation, writers, images)
         return conversation
 
     async def regenerate(self, who: Visitor, venue: Venue, conversation: Conversation) -> Conversation:
@@ -104,7 +107,7 @@ class Turns:
             await self._store.add_turn(conversation, conversation.turns[-1])
         else:
             conversation = battles.regenerated(conversation, self._pending(conversation, attempt), now=now)
-        self._begin(venue, conversation, writers, images)
+        self._begin(who, venue, conversation, writers, images)
         return conversation
 
     def _with_models(
@@ -142,7 +145,12 @@ class Turns:
         return judgement, marks | ({Mark.PRESET_PROMPT} if venue.questions.holds(words) else set())
 
     def _begin(
-        self, venue: Venue, conversation: Conversation, writers: Sequence[Entrant], images: Mapping[str, str]
+        self,
+        who: Visitor,
+        venue: Venue,
+        conversation: Conversation,
+        writers: Sequence[Entrant],
+        images: Mapping[str, str],
     ) -> None:
         mode, config = conversation.mode, venue.config
         commissions = []
@@ -155,11 +163,11 @@ class Turns:
         writing = Writing(self._chat, commissions, self._pace, first_token_wait_s=wait_s, clock=self._clock)
 
         async def keep(answered: Conversation) -> Conversation:
-            return await self._keep(venue, answered)
+            return await self._keep(who, venue, answered)
 
         self._live.begin(conversation, writing, self._look, keep)
 
-    async def _keep(self, venue: Venue, conversation: Conversation) -> Conversation:
+    async def _keep(self, who: Visitor, venue: Venue, conversation: Conversation) -> Conversation:
         """Examine what was written, and store it."""
         models = [*venue.entrants, *conversation.models]
         examined = await self._screenings[venue.name].examine(conversation.turns[-1].answers, models)
@@ -169,6 +177,7 @@ class Turns:
         await self._store.save_answers(conversation, conversation.turns[-1])
         for one in examined:
             await self._note(one.answer.message_id, one.judgement)
+            self._tell(conversation, AnswerWritten(conversation.turns[-1], one.answer), who.address_hash)
         return conversation
 
     async def _note(self, message_id: str, judgement: Judgement | None) -> None:

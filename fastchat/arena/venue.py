@@ -4,6 +4,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import TypeAlias
 
 from fastchat.access.limits import RateLimit, Rule, admit
 from fastchat.access.people import Visitor
@@ -13,7 +14,8 @@ from fastchat.arena.contenders import Entrant, ModelSettings, roster
 from fastchat.arena.matchmaking import Draw, Matchmaker
 from fastchat.arena.questions import QuestionSet
 from fastchat.arena.records import Conversation, Mode
-from fastchat.arena.store.store import Store
+from fastchat.arena.standings import Counting, Standings
+from fastchat.arena.store.store import Ballot, CountedVote, Store
 from fastchat.arena.tally import Tally
 from fastchat.client.fleet import Fleet
 from fastchat.core.errors import AuthenticationFailed, InvalidRequest, NotFound, NotNow, PermissionDenied, UnknownModel
@@ -21,6 +23,9 @@ from fastchat.core.errors import AuthenticationFailed, InvalidRequest, NotFound,
 # An address is a household, an office or a network of phones, so it may do more than one voter.
 VOTERS_AN_ADDRESS = 5
 MINUTE_S, HOUR_S, DAY_S = 60.0, 3600.0, 86400.0
+
+
+AnyVote: TypeAlias = CountedVote | Ballot
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,7 @@ class Venue:
         self.name = name
         self.config = config
         self.tally = Tally()
+        self._counting = Counting()
         self.questions = QuestionSet.read(config.questions) if config.questions else QuestionSet()
         self.settings: Mapping[str, ModelSettings] = {}  # an admin's
         self._fleet = fleet
@@ -54,6 +60,17 @@ class Venue:
         rules = config.integrity
         self._turns = Allowance.of("questions", rules.turns_per_minute, MINUTE_S, clock)
         self._votes = Allowance.of("votes", rules.votes_per_day, DAY_S, clock)
+
+    def count(self, vote: AnyVote) -> None:
+        """For the standings; and what was voted on blindly also tells matchmaking something."""
+        self._counting.add(vote)
+        if vote.mode == Mode.BATTLE:
+            self.tally.add(vote.model_a, vote.model_b, vote.outcome)
+
+    def standings(self) -> Standings:
+        """Of all but models that only battles show, or that an admin hides."""
+        unlisted = {one.name for one in self.all_entrants.values() if not one.is_listed or one.is_hidden}
+        return self._counting.standings(unlisted)
 
     async def load_settings(self, store: Store) -> None:
         """What an admin has set, from the store."""

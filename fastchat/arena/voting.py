@@ -3,7 +3,6 @@
 from collections import deque
 from collections.abc import Mapping, Sequence
 from secrets import token_bytes
-from typing import TypeAlias
 
 from fastchat.access.people import Visitor
 from fastchat.arena import battles, tokens
@@ -11,18 +10,16 @@ from fastchat.arena.answering import Clock
 from fastchat.arena.ballots import ballot_of
 from fastchat.arena.ids import new_id
 from fastchat.arena.prompting import printable
-from fastchat.arena.records import Conversation, Mode, Outcome, Vote
-from fastchat.arena.store.store import Ballot, CountedVote, Store
+from fastchat.arena.records import Conversation, Outcome, Vote
+from fastchat.arena.store.store import Store
 from fastchat.arena.transparency.heads import SignedTreeHead
 from fastchat.arena.transparency.leaves import SALT_BYTES
 from fastchat.arena.transparency.receipts import ConsistencyProof, Receipt
-from fastchat.arena.venue import Venue
+from fastchat.arena.venue import AnyVote, Venue
 
 _REMEMBERED = 1000
 _REASONS = 20
 _REASON_CHARS = 500
-
-AnyVote: TypeAlias = CountedVote | Ballot
 
 
 class Voting:
@@ -80,10 +77,9 @@ class Voting:
         return await self._store.continuation(old_size)
 
     def _count(self, vote: AnyVote) -> None:
-        """Only what was voted on blindly tells matchmaking anything."""
         self._newest.append(vote)
-        if vote.mode == Mode.BATTLE and vote.arena in self._venues:
-            self._venues[vote.arena].tally.add(vote.model_a, vote.model_b, vote.outcome)
+        if vote.arena in self._venues:
+            self._venues[vote.arena].count(vote)
 
 
 def tidy(reasons: Sequence[str]) -> tuple[str, ...]:

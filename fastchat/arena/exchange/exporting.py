@@ -1,20 +1,22 @@
 """The store as FastChat's logs: a folder of daily files, each by time, or a live mirror of them."""
 
 import json
+import logging
 import os
 from array import array
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import tzinfo
 from pathlib import Path
-from typing import TypeAlias
 
 from fastchat.arena.exchange import fastchat_lines
 from fastchat.arena.exchange.log_files import TEXT, VISION, DailyFiles, file_name
 from fastchat.arena.exchange.stored_lines import lines_of
-from fastchat.arena.records import Answer, Conversation, Ending, Thumb, Turn, Vote
+from fastchat.arena.happenings import AnswerWritten, ConversationShared, Happening, ThumbGiven, VoteCast
+from fastchat.arena.records import Conversation, Ending
 from fastchat.arena.store.reading import Range, Transcript
 from fastchat.core.errors import SetupError
+
+log = logging.getLogger(__name__)
 
 
 def export(transcripts: Iterable[Transcript], folder: Path, wanted: Range, zone: tzinfo | None = None) -> int:
@@ -60,50 +62,31 @@ def _sort_by_time(file: Path) -> None:
     draft.replace(file)
 
 
-@dataclass(frozen=True, slots=True)
-class AnswerWritten:
-    turn: Turn
-    answer: Answer
-
-
-@dataclass(frozen=True, slots=True)
-class VoteCast:
-    vote: Vote
-
-
-@dataclass(frozen=True, slots=True)
-class ThumbGiven:
-    answer: Answer
-    thumb: Thumb
-    at: float
-
-
-@dataclass(frozen=True, slots=True)
-class ConversationShared:
-    at: float
-
-
-LogEvent: TypeAlias = AnswerWritten | VoteCast | ThumbGiven | ConversationShared
-
-
 class ConversationLog:
     """FastChat's logs beside the store, for programs that read them. Called after what happened is on the disk."""
 
     def __init__(self, folder: Path, zone: tzinfo | None = None) -> None:
         self._files = DailyFiles(folder, zone)
 
-    def append(self, conversation: Conversation, event: LogEvent, address_hash: str) -> None:
-        log = VISION if conversation.has_images else TEXT
-        line = _line(conversation, event, address_hash)
+    def append(self, conversation: Conversation, happening: Happening, address_hash: str) -> None:
+        kind = VISION if conversation.has_images else TEXT
+        line = _line(conversation, happening, address_hash)
         if line is not None:
-            self._files.append(log, line["tstamp"], line)
+            self._files.append(kind, line["tstamp"], line)
+
+    def tell(self, conversation: Conversation, happening: Happening, address_hash: str) -> None:
+        """As `append`; a disk that is full costs lines of the mirror, not the vote, which the store has."""
+        try:
+            self.append(conversation, happening, address_hash)
+        except OSError as error:
+            log.error("conv-log-dir: a line was not written: %s", error)
 
     def close(self) -> None:
         self._files.close()
 
 
-def _line(conversation: Conversation, event: LogEvent, address: str) -> fastchat_lines.Line | None:
-    match event:
+def _line(conversation: Conversation, happening: Happening, address: str) -> fastchat_lines.Line | None:
+    match happening:
         case AnswerWritten(turn, answer):
             if answer.ending in (Ending.FAILED, Ending.INTERRUPTED):  # FastChat logs no failures
                 return None

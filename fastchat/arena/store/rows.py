@@ -56,7 +56,6 @@ def conversation_row(conversation: Conversation, address_hash: str) -> dict[str,
         "mode": conversation.mode.value,
         "voter_id": conversation.voter_id,
         "system": storable(conversation.system),
-        "sampling": {name: value for name, value in asdict(conversation.sampling).items() if value is not None},
         "category": conversation.category,
         "share_id": conversation.share_id,
         "address_hash": address_hash,
@@ -70,6 +69,7 @@ def changing(conversation: Conversation) -> dict[str, object]:
     """What turns change about the conversation they belong to."""
     return {
         "models": list(conversation.models),
+        "sampling": {name: value for name, value in asdict(conversation.sampling).items() if value is not None},
         "title": storable(conversation.title),
         "marks": sorted(conversation.marks),
         "updated_at": conversation.updated_at,

@@ -302,6 +302,10 @@ class Store:
 
         await self.write(work)
 
+    async def note_reading(self, conversation_id: str, login: str, at: float) -> None:
+        """An admin has read somebody's conversation."""
+        await self.write(admin.note, AdminAction(new_id(at), login, "read_conversation", conversation_id, {}, at))
+
     async def admin_actions(self, limit: int = 100) -> list[AdminAction]:
         """Newest first."""
         return await self.read(admin.actions, limit)

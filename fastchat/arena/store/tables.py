@@ -168,7 +168,7 @@ JUDGEMENTS = Table(
     METADATA,
     Column("id", String(36), primary_key=True),
     Column("message_id", ForeignKey("messages.id"), nullable=False, index=True),
-    Column("moderator", String(64), nullable=False),
+    Column("moderator", Text, nullable=False),
     Column("is_flagged", Boolean, nullable=False),
     Column("categories", JSON, nullable=False),
     Column("judged_at", Float, nullable=False),

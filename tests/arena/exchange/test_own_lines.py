@@ -5,8 +5,11 @@ from dataclasses import replace
 from datetime import UTC
 from pathlib import Path
 
-from fastchat.arena.exchange.exporting import AnswerWritten, ConversationLog, ConversationShared, ThumbGiven, VoteCast
+import pytest
+
+from fastchat.arena.exchange.exporting import ConversationLog
 from fastchat.arena.exchange.importing import Count
+from fastchat.arena.happenings import AnswerWritten, ConversationShared, ThumbGiven, VoteCast
 from fastchat.arena.records import (
     Conversation,
     Ending,
@@ -147,3 +150,16 @@ def test_conversations_with_pictures_go_to_fastchats_other_log(tmp_path: Path) -
     (file,) = tmp_path.iterdir()
     assert file.name == "vision-tmp-2027-01-15-conv.json"
     assert json.loads(file.read_text())["state"]["messages"][0] == ["user", ["What is it?", ["abc"]]]
+
+
+def test_a_full_disk_costs_lines_of_the_mirror_only(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    turn = answered(question(TextPart(text="hello")), "left", "right")
+    conversation = Conversation(
+        "019b0000-0000-7000-8000-000000000000", "default", Mode.DIRECT, "v", ("alpha",), NOW, NOW, turns=(turn,)
+    )
+    (tmp_path / "a-file").touch()
+    log = ConversationLog(tmp_path / "a-file" / "logs", UTC)
+
+    log.tell(conversation, AnswerWritten(turn, turn.answers[0]), "hash")
+
+    assert "a line was not written" in caplog.text

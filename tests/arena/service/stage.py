@@ -13,6 +13,7 @@ from typing import Any
 from fastchat.access.people import Person, Role, Visitor
 from fastchat.arena.answering import Pace
 from fastchat.arena.config import ArenaConfig, Integrity
+from fastchat.arena.happenings import Tell, tell_nobody
 from fastchat.arena.moderation.base import Moderator
 from fastchat.arena.records import Mode, TextPart
 from fastchat.arena.service import Arena
@@ -230,13 +231,14 @@ async def stage(
     arenas: Mapping[str, ArenaConfig] | None = None,
     moderators: Mapping[str, Moderator] | None = None,
     pace: Pace = QUICK,
+    tell: Tell = tell_nobody,
 ) -> AsyncIterator[Stage]:
     arenas = arenas or {"default": ArenaConfig(integrity=Integrity(first_token_wait_s=5))}
     play = Models([model.upstream_name or model.name for model in models])
     async with play.serving() as url:
         fleet = Fleet()
         pipe = Pipe(fleet, Http1Client(connect_s=5, idle_s=5))
-        options = {"arenas": arenas, "moderators": moderators, "pace": pace}
+        options = {"arenas": arenas, "moderators": moderators, "pace": pace, "tell": tell}
         set_up = Stage(play, fleet, ChatClient(fleet, pipe), url, Clock(), folder, template, options)
         set_up.serve(*models)
         try:

@@ -131,3 +131,14 @@ async def test_flags_are_looked_at(tmp_path: Path, empty_store: Path) -> None:
         assert await admin.flagged(ADMIN, "default") == []
         (reviewed,) = await admin.flagged(ADMIN, "default", is_reviewed=True)
         assert reviewed.reviewed_by == "root"
+
+
+async def test_that_an_admin_read_a_conversation_is_noted(set_up: Stage, root: Caller) -> None:
+    battle = await set_up.battle()
+    assert (await root.call("GET", f"/admin/conversations/{battle.conversation_id}")).status == 200
+    (action,) = (await root.call("GET", "/admin/actions")).json
+    assert (action["login"], action["action"], action["subject"]) == (
+        "root",
+        "read_conversation",
+        battle.conversation_id,
+    )

@@ -8,7 +8,8 @@ import pytest
 
 from fastchat.access.people import Person, Visitor
 from fastchat.arena.config import ArenaConfig, Integrity, Matchmaking
-from fastchat.arena.records import Ending, Mark, Mode, Outcome, Sampling, Thumb
+from fastchat.arena.happenings import AnswerWritten, ConversationShared, Happening, ThumbGiven, VoteCast
+from fastchat.arena.records import Conversation, Ending, Mark, Mode, Outcome, Sampling, Thumb
 from fastchat.core.errors import (
     AlreadyVoted,
     AuthenticationFailed,
@@ -405,6 +406,41 @@ async def test_active_sampling_learns_from_votes_at_once_and_after_a_restart(tmp
             assert later is not None
             assert later.battle is not None
             assert later.battle.probability != pytest.approx(1 / 3)
+
+
+async def test_standings_count_a_vote_at_once_and_after_a_restart(set_up: Stage) -> None:
+    seen, _ = await vote(set_up, await set_up.battle(), Outcome.LEFT)
+    for begin_anew in (False, True):
+        if begin_anew:
+            await set_up.restart()
+        rows = {row.model: row for row in set_up.arena.standings(BOB, "default").rows}
+        assert [(rows[name].wins, rows[name].losses) for name in seen.models if name] == [(1, 0), (0, 1)]
+
+
+async def test_other_sampling_in_a_later_turn_holds_when_it_is_asked_again(set_up: Stage) -> None:
+    begun = await set_up.arena.start(ADA, "default", Mode.DIRECT, models=[LEFT_NAME])
+    for temperature in (0.5, 0.9):
+        await set_up.arena.ask(ADA, begun.conversation_id, words("Why?"), sampling=Sampling(temperature=temperature))
+        await set_up.until_answered(begun.conversation_id)
+    await set_up.arena.regenerate(ADA, begun.conversation_id)
+    await set_up.until_answered(begun.conversation_id)
+    assert [request["temperature"] for request in set_up.models[LEFT_NAME].requests] == [0.5, 0.9, 0.9]
+
+
+async def test_whoever_keeps_a_record_is_told_after_the_store_has_it(tmp_path: Path, empty_store: Path) -> None:
+    told: list[tuple[type[object], str]] = []
+
+    def tell(_: Conversation, happening: Happening, address_hash: str) -> None:
+        told.append((type(happening), address_hash))
+
+    async with stage(tmp_path, empty_store, tell=tell) as set_up:
+        battle = await set_up.battle()
+        await set_up.arena.rate(ADA, battle.turns[0].answers[0].message_id, Thumb.UP)
+        await vote(set_up, battle)
+        await set_up.arena.share(ADA, battle.conversation_id)
+
+    kinds = [AnswerWritten, AnswerWritten, ThumbGiven, VoteCast, ConversationShared]
+    assert told == [(kind, ADA.address_hash) for kind in kinds]
 
 
 async def test_questions_and_votes_are_limited_by_voter(tmp_path: Path, empty_store: Path) -> None:

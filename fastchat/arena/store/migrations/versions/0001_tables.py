@@ -193,7 +193,7 @@ def upgrade() -> None:
         "judgements",
         sa.Column("id", sa.String(length=36), nullable=False),
         sa.Column("message_id", sa.String(length=36), nullable=False),
-        sa.Column("moderator", sa.String(length=64), nullable=False),
+        sa.Column("moderator", sa.Text(), nullable=False),
         sa.Column("is_flagged", sa.Boolean(), nullable=False),
         sa.Column("categories", sa.JSON(), nullable=False),
         sa.Column("judged_at", sa.Float(), nullable=False),
