@@ -1,25 +1,23 @@
 """`fastchat web`, as before `python3 -m fastchat.serve.gradio_web_server`."""
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
+from pathlib import Path
 
-from fastchat.client.endpoint_file import load_endpoints
 from fastchat.core.errors import MissingPackage
-from fastchat.core.serving import Listener, run, serve
-from fastchat.gateway.embedded import embedded_gateway
-from fastchat.gateway.process import GatewayOptions
-from fastchat.web.logins import read_logins
-from fastchat.web.settings import Pace, WebSettings
+from fastchat.core.serving import run, serve
+from fastchat.web.settings import Limits, Pace, WebSettings
 from fastchat.web.sharing import Link
 
-BODY_LIMIT = 32 * 2**20
+PACKAGES = ("gradio", "sqlalchemy", "cryptography")  # of those that the extra brings, the ones that others lack
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     settings = WebSettings.from_argv(argv, prog="fastchat web", description="Serve the web page.")
-    for package in ("gradio", "openai"):
+    for package in PACKAGES:
         if find_spec(package) is None:
             raise MissingPackage(package, "webui", "The web page")
     run(_serve(settings))
@@ -27,43 +25,47 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 async def _serve(settings: WebSettings) -> None:
     listener = settings.listener()
-    if settings.api_url:
-        await _serve_page(settings, listener)
-        return
-    file = settings.register_api_endpoint_file
-    options = GatewayOptions(
-        controller_url=settings.controller_url,
-        token=settings.token,
-        web_url=None,
-        body_limit=BODY_LIMIT,
-        idle_s=Pace().answer_timeout_s,
-        drain_s=Pace().drain_s,
-        endpoints=load_endpoints(file) if file else (),
-    )
-    async with embedded_gateway(options) as api:
-        found = {"api_url": api.url, "api_key": api.key, "public_api_url": settings.shown_api_url}
-        await _serve_page(settings.model_copy(update=found), listener)
+    from fastchat.web.process import backstage
+
+    pace, limits = Pace(), Limits()
+    async with backstage(settings, pace, limits) as behind:
+        _keep_gradio_at_home(behind.uploads.folder)
+        from fastchat.web.app import Parts, create_app  # three seconds of Gradio: after the flags and the port
+
+        app = create_app(
+            settings,
+            Parts(
+                arena=behind.arena,
+                fleet=behind.fleet,
+                visitors=behind.visitors,
+                uploads=behind.uploads,
+                config=behind.config,
+                pace=pace,
+                limits=limits,
+            ),
+        )
+        # Half a million objects that stay as long as the process: no use looking through them again and again.
+        gc.collect()
+        gc.freeze()
+        is_open = not behind.visitors.directory.asks_for_login
+        link = Link(listener, is_open=is_open) if settings.share else None
+        await serve(
+            app.asgi,
+            listener,
+            role="web",
+            drain_s=pace.drain_s,
+            on_ready=link.ask_for if link else lambda: None,
+            on_drain=app.let_go,
+        )
 
 
-async def _serve_page(settings: WebSettings, listener: Listener) -> None:
-    logins = read_logins(settings.gradio_auth_path) if settings.gradio_auth_path else []
-    _keep_gradio_at_home()
-    from fastchat.web.app import create_app  # three seconds of Gradio: after the flags are read and the port is ours
-
-    app = create_app(settings, logins=logins)
-    link = Link(listener, is_open=not logins) if settings.share else None
-    await serve(
-        app.asgi,
-        listener,
-        role="web",
-        drain_s=Pace().drain_s,
-        on_ready=link.ask_for if link else lambda: None,
-        on_drain=app.let_go,
-    )
-
-
-def _keep_gradio_at_home() -> None:
-    """What Gradio reads once, when it is imported: it must call nobody."""
-    os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+def _keep_gradio_at_home(uploads: Path) -> None:
+    """What Gradio reads once, when it is imported: it must call nobody, and put files where we look after them."""
+    os.environ |= {
+        "GRADIO_ANALYTICS_ENABLED": "False",
+        "GRADIO_TEMP_DIR": str(uploads),
+        "HF_HUB_OFFLINE": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+    }
     # Gradio tries to import matplotlib at every update it sends; where that fails, the search costs 64 µs each time.
     sys.modules.setdefault("matplotlib", None)  # type: ignore[arg-type]  # None is how Python notes "cannot be imported"

@@ -1,4 +1,5 @@
-"""The web page: a Gradio client of the OpenAI API that the gateway serves.
+"""The web page: a Gradio client of the arena, which runs in the same process.
 
-Nothing here knows a model, a worker or the controller; whatever speaks `/v1` can stand behind the page.
+Nothing here draws a pair, hides a name or counts a vote; that is `fastchat.arena`. What stands here is how it looks,
+and what of it a browser may ask for.
 """

@@ -1,145 +1,278 @@
-"""A chat with one model: what happens when a reader sends, stops, edits or starts over. The layout is in `page`."""
+"""What happens when a reader sends, stops, votes, starts over. How it looks is `layout`, what may be is the arena's."""
 
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import aclosing
-from typing import Any, NamedTuple, TypeAlias
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import gradio as gr
-import openai
 
-from fastchat.web.answering import Question, write
-from fastchat.web.curl import curl, origin_of, shell_block
-from fastchat.web.models import NO_MODEL, ModelList, choices
-from fastchat.web.rendering import log_of, turn_of_row
-from fastchat.web.session import Answer, Conversation, Ending
-from fastchat.web.settings import KEYLESS, Pace, Parameters
+from fastchat.access.people import Visitor
+from fastchat.arena.config import DEFAULT
+from fastchat.arena.records import FilePart, Mode, Outcome, Part, Sampling, Side, TextPart, Thumb
+from fastchat.arena.service import Arena
+from fastchat.arena.views import ConversationView
+from fastchat.core.errors import FastChatError, NoWorker
+from fastchat.web import words
+from fastchat.web.composer import EMPTY, Draft, forget_files, is_blank, parts_of
+from fastchat.web.curl import commands, origin_of, shell_block
+from fastchat.web.following import Traffic, follow
+from fastchat.web.layout import Widgets, head_of
+from fastchat.web.markup import escaped
+from fastchat.web.models import choices
+from fastchat.web.rendering import answer_of_row, last_of, log_of, thumbs_of, turn_of_question
+from fastchat.web.session import Session
+from fastchat.web.settings import Pace, Parameters
 
-Update: TypeAlias = Any  # a component's next value or properties; Gradio is untyped
+log = logging.getLogger(__name__)
 
-SAME: Update = gr.skip()
-
-
-class View(NamedTuple):
-    """What changes on the page, in the order of the outputs that `page` wires up."""
-
-    log: Update = SAME
-    question: Update = SAME
-    send: Update = SAME
-    stop: Update = SAME
+Changes: TypeAlias = dict[Any, Any]  # component → its new value or properties; Gradio is untyped
+Handler: TypeAlias = Callable[..., Coroutine[Any, Any, Changes]]
 
 
-class Picker(NamedTuple):
-    model: Update = SAME
-    notice: Update = SAME
-    shown: Update = SAME
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """What every view of the page shares."""
+
+    arena: Arena
+    identify: Callable[[gr.Request], Visitor]
+    pace: Pace
+    traffic: Traffic
+    running: Callable[[], Sequence[str]]  # names of all models that answer, listed or not
+    name: str = DEFAULT  # of the arena that is shown
+    api_url: str | None = None  # what readers are shown; None: the page's own origin
+    needs_key: bool = False
 
 
 class Chat:
-    """The handlers. A conversation comes out of Gradio's session state, so changing it in place is enough.
+    """The handlers of one view. A session comes out of Gradio's state, so changing it in place is enough.
 
-    Whatever asks a question only writes it down; `answer` follows it on the page and does the rest.
+    Whatever asks a question only tells the arena; `write` follows it on the page.
     """
 
-    def __init__(self, client: openai.AsyncOpenAI, models: ModelList, pace: Pace, *, api_url: str | None) -> None:
-        self._completions = client.chat.completions
-        self._models = models
-        self._pace = pace
-        self._api_url = api_url  # what readers are shown; None: the page's own origin
-        self._needs_key = client.api_key != KEYLESS
-        self._in_flight: dict[str, Answer] = {}  # by Gradio's session
+    def __init__(self, mode: Mode, on: Widgets, backend: Backend) -> None:
+        self._mode = mode
+        self._on = on
+        self._backend = backend
+        self._arena = backend.arena
 
-    async def ask(self, text: str, conversation: Conversation, model: str | None) -> View:
-        if not text.strip():
-            return View()
-        answer = Answer(model or await self._first_model())
-        if not answer.model:
-            answer.end(Ending.FAILED, failure=NO_MODEL)
-        conversation.ask(text.strip(), answer)
-        return _whole(conversation)._replace(question="")
+    async def ask(self, request: gr.Request, session: Session, draft: Draft, *inputs: Any) -> Changes:
+        """`inputs` are the models that were picked and the values of the parameters."""
+        if is_blank(draft):
+            return {}
+        who = self._backend.identify(request)
+        changes = await self._asked(who, session, await parts_of(self._arena, who, draft), inputs)
+        forget_files(draft)
+        return changes | {self._on.composer: EMPTY}
 
-    async def _first_model(self) -> str:
-        """For who asks before the picker has been filled."""
-        names = (await self._models.current()).names
-        return names[0] if names else ""
+    async def ask_example(self, request: gr.Request, picked: gr.EventData, session: Session, *inputs: Any) -> Changes:
+        question = str(picked._data.get("question", ""))  # from our own page, or from whoever plays it
+        if not question.strip():
+            return {}
+        return await self._asked(self._backend.identify(request), session, [TextPart(text=question)], inputs)
 
-    async def ask_example(self, picked: gr.SelectData, conversation: Conversation, model: str | None) -> View:
-        return await self.ask(picked.value["text"], conversation, model)
+    async def _asked(self, who: Visitor, session: Session, question: Sequence[Part], inputs: Sequence[Any]) -> Changes:
+        picked, parameters = self._read(inputs)
+        sampling = Sampling(parameters.temperature, parameters.top_p, parameters.max_tokens)
+        seen = session.seen
+        if seen is None:
+            seen = await self._arena.start(
+                who,
+                self._backend.name,
+                self._mode,
+                models=await self._models(who, picked),
+                system=parameters.system,
+                sampling=sampling,
+            )
+        elif seen.is_being_answered:
+            await self._arena.stop(who, seen.conversation_id)
+        session.seen = await self._arena.ask(who, seen.conversation_id, question, sampling=sampling)
+        return self._anew(session.seen)
 
-    async def ask_again(self, conversation: Conversation, model: str | None) -> View:
-        view = await self.ask(conversation.take_back(), conversation, model)
-        return view._replace(question=SAME)
+    async def _models(self, who: Visitor, picked: Sequence[str | None]) -> list[str]:
+        """For who asks before the pickers have been filled."""
+        offered = [model.name for model in self._arena.models(who, self._backend.name)]
+        if picked and not offered:
+            raise NoWorker(words.NO_MODEL)
+        return [name or choices(offered, None, keep=False, first=at)[1] for at, name in enumerate(picked)]
 
-    async def ask_differently(self, edited: gr.EditData, conversation: Conversation, model: str | None) -> View:
-        turn = turn_of_row(conversation, edited.index)
-        if turn is None or not edited.value.strip():
-            return _whole(conversation)
-        conversation.cut_back(turn)
-        view = await self.ask(edited.value, conversation, model)
-        return view._replace(question=SAME)
+    def _read(self, inputs: Sequence[Any]) -> tuple[Sequence[str | None], Parameters]:
+        count = len(self._on.pickers)
+        return inputs[:count], Parameters(*inputs[count:])
 
-    async def answer(self, request: gr.Request, conversation: Conversation, *settings: Any) -> AsyncIterator[View]:
-        """Write the open answer. `settings` are the values of the accordion, in the order of `Parameters`."""
-        answer = conversation.current
-        if answer is None or answer.has_begun:
-            return  # two questions came so fast that this is the second call for the same answer
-        if not answer.is_being_written:
-            yield _whole(conversation)
+    async def ask_again(self, request: gr.Request, session: Session) -> Changes:
+        who = self._backend.identify(request)
+        if session.seen is None:
+            return {}
+        if session.seen.is_being_answered:
+            await self._arena.stop(who, session.seen.conversation_id)
+        session.seen = await self._arena.regenerate(who, session.seen.conversation_id)
+        return self._anew(session.seen)
+
+    def ask_differently(self, side: Side) -> Handler:
+        async def ask_differently(request: gr.Request, edited: gr.EditData, session: Session) -> Changes:
+            seen = session.seen
+            turn = turn_of_question(seen, side, edited.index)
+            if seen is None or turn is None or not str(edited.value).strip():
+                return self._all(seen)
+            files = [part for part in seen.turns[turn].question if isinstance(part, FilePart)]
+            question: list[Part] = [*files, TextPart(text=str(edited.value).strip())]
+            who = self._backend.identify(request)
+            if seen.is_being_answered:
+                await self._arena.stop(who, seen.conversation_id)
+            session.seen = await self._arena.edit(who, seen.conversation_id, turn, question)
+            return self._anew(session.seen)
+
+        return ask_differently
+
+    async def write(self, request: gr.Request, session: Session) -> AsyncIterator[Any]:
+        """The logs of all panes, as often as there is more in one of them. Any: Gradio wants one value, or a tuple."""
+        seen = session.seen
+        if seen is None or not seen.is_being_answered:
             return
-        question = _question(conversation, answer.model, settings)
-        self._in_flight[request.session_hash] = answer
-        try:
-            async with aclosing(write(self._completions, question, answer, self._pace)) as flushes:
-                async for has_news in flushes:
-                    if conversation.current is not answer:
-                        return  # the reader has moved on, and the page belongs to what came after
-                    yield View(log=log_of(conversation)) if has_news else View()
-        finally:
-            if self._in_flight.get(request.session_hash) is answer:
-                del self._in_flight[request.session_hash]
-        yield _whole(conversation)
+        who, turn = self._backend.identify(request), seen.turns[-1].message_id
+        events = self._arena.follow(who, seen.conversation_id)
+        before = seen.model_copy(update={"turns": seen.turns[:-1]})
+        above = [log_of(before, pane.side) for pane in self._on.panes]
+        async with aclosing(follow(events, self._backend.pace, self._backend.traffic)) as views:
+            async for view in views:
+                if session.seen is None or session.seen.turns[-1].message_id != turn:
+                    return  # the reader has moved on, and the page belongs to what came after
+                session.seen = seen = view or seen
+                logs = [rows + last_of(seen, pane.side) for rows, pane in zip(above, self._on.panes, strict=True)]
+                yield logs if len(logs) > 1 else logs[0]
 
-    async def leave(self, request: gr.Request) -> None:
-        """The tab is gone. Gradio closes a handler whose stream breaks, but not one whose stream never came to be."""
-        if answer := self._in_flight.get(request.session_hash):
-            answer.stop()
+    async def settle(self, request: gr.Request, session: Session) -> Changes:
+        """After an answer has ended, or could no longer be followed."""
+        seen = session.seen
+        if seen is not None and seen.is_being_answered:
+            known = await self._arena.conversation(self._backend.identify(request), seen.conversation_id)
+            if session.seen is seen:  # else the next question was asked meanwhile, and its answer is further
+                session.seen = known
+        return self._all(session.seen)
 
-    async def stop(self, conversation: Conversation) -> None:
-        conversation.stop()
+    async def stop(self, request: gr.Request, session: Session) -> None:
+        if session.seen is not None:
+            await self._arena.stop(self._backend.identify(request), session.seen.conversation_id)
 
-    async def undo(self, conversation: Conversation) -> View:
-        """Take the last question back into the box."""
-        question = conversation.take_back()
-        return _whole(conversation)._replace(question=question)
+    def vote(self, outcome: Outcome) -> Handler:
+        async def vote(request: gr.Request, session: Session, reasons: list[str]) -> Changes:
+            seen = session.seen
+            if seen is None or seen.vote_token is None:
+                return {}
+            said = [reason for reason in reasons if reason in words.REASONS]
+            who = self._backend.identify(request)
+            try:
+                voted = await self._arena.vote(who, seen.conversation_id, seen.vote_token, outcome, reasons=said)
+            except FastChatError as error:
+                session.seen = await self._arena.conversation(who, seen.conversation_id)
+                return self._all(session.seen) | {self._on.told: _said(error.message, is_bad=True)}
+            session.seen = voted[0]
+            counted = f"<strong>{words.VOTED[outcome]}</strong> {words.COUNTED}"
+            return self._all(session.seen) | {self._on.told: counted}
 
-    async def start_over(self, conversation: Conversation) -> View:
-        conversation.cut_back(0)
-        return _whole(conversation)
+        return vote
 
-    async def command(self, request: gr.Request, conversation: Conversation, model: str | None, *settings: Any) -> str:
-        """The last request as a block of shell for a Markdown component."""
-        question = _question(conversation, model or "MODEL", settings)
-        return shell_block(curl(question, self._api_url or origin_of(request.headers), needs_key=self._needs_key))
+    async def rate(self, request: gr.Request, liked: gr.LikeData, session: Session) -> Changes:
+        answer = answer_of_row(session.seen, Side.LEFT, liked.index)
+        if answer is None or session.seen is None:
+            return {}
+        thumb = {True: Thumb.UP, False: Thumb.DOWN, "Like": Thumb.UP, "Dislike": Thumb.DOWN}.get(liked.liked)
+        who = self._backend.identify(request)
+        await self._arena.rate(who, answer.message_id, thumb)
+        session.seen = await self._arena.conversation(who, session.seen.conversation_id)
+        return {}
 
-    async def refresh(self, conversation: Conversation, model: str | None, shown: object) -> Picker:
-        """Bring the picker up to date; nothing is sent to a page that shows the right thing already."""
-        models = await self._models.current()
-        offered, chosen = choices(models, model, keep=bool(conversation.turns))
-        if (offered, models.problem) == shown and chosen == model:
-            return Picker()
-        # What is right stays unsaid: the reader may have chosen another model since this was asked.
-        value = {} if chosen == model else {"value": chosen}
-        return Picker(
-            gr.update(choices=offered, interactive=bool(models.names), **value),
-            gr.update(value=models.problem, visible=bool(models.problem)),
-            (offered, models.problem),
+    async def share(self, request: gr.Request, session: Session) -> Changes:
+        if session.seen is None:
+            return {self._on.told: _said(words.NOTHING_TO_SHARE, is_bad=True)}
+        path = await self._arena.share(self._backend.identify(request), session.seen.conversation_id)
+        link = escaped(path.lstrip("/"))
+        text = f'{words.SHARED} <a class="fc-shared" href="{link}" target="_blank" rel="noopener">{link}</a>'
+        return {self._on.told: text}
+
+    async def start_over(self, request: gr.Request, session: Session) -> Changes:
+        if session.is_being_answered:
+            await self.stop(request, session)
+        session.seen = None
+        return self._anew(None)
+
+    async def open(self, request: gr.Request, session: Session, conversation_id: str) -> Changes:
+        """Show a conversation of this reader's; none, if the address names none."""
+        session.seen = None
+        if conversation_id:
+            session.seen = await self._arena.conversation(self._backend.identify(request), conversation_id)
+        return self._anew(session.seen)
+
+    async def refresh(self, request: gr.Request, session: Session, *picked: str | None) -> Changes:
+        """Bring the pickers and the notice up to date."""
+        offered = [model.name for model in self._arena.models(self._backend.identify(request), self._backend.name)]
+        problem = self._problem(len(self._backend.running() if self._mode is Mode.BATTLE else offered))
+        changes: Changes = {self._on.notice: problem and f"<span>{problem}</span>"}
+        seen = session.seen
+        named = seen.models if seen is not None else ()
+        for at, picker in enumerate(self._on.pickers):
+            chosen = (named[at] if at < len(named) else None) or picked[at]
+            shown, value = choices(offered, chosen, keep=seen is not None, first=at)
+            changes[picker] = gr.update(choices=shown, value=value, interactive=bool(offered))
+        return changes
+
+    def _problem(self, models: int) -> str:
+        if not models:
+            return words.NO_MODEL
+        return words.ONE_MODEL if models == 1 and self._mode is Mode.BATTLE else ""
+
+    async def command(self, request: gr.Request, session: Session, *inputs: Any) -> str:
+        """The last requests as blocks of shell for a Markdown component."""
+        seen = session.seen
+        picked, parameters = self._read(inputs)
+        if self._mode is Mode.BATTLE and (seen is None or seen.is_blind):
+            return words.CURL_AFTER_VOTE
+        api_url = self._backend.api_url or origin_of(request.headers)
+        model = (picked[0] if picked else None) or "MODEL"
+        told = commands(seen, model, parameters, api_url, needs_key=self._backend.needs_key)
+        return "\n\n".join(map(shell_block, told))
+
+    def _anew(self, view: ConversationView | None) -> Changes:
+        """The same, where what was said of the reader's last act no longer matters."""
+        return self._all(view) | {self._on.told: ""}
+
+    def _all(self, view: ConversationView | None) -> Changes:
+        """The whole view, as it has to look for this conversation."""
+        changes: Changes = {
+            self._on.place: view.conversation_id if view and view.turns else "",
+        }
+        for pane in self._on.panes:
+            changes[pane.log] = log_of(view, pane.side)
+            if self._mode is Mode.DIRECT and any(thumbs := thumbs_of(view, pane.side)):
+                changes[pane.log] = gr.update(value=changes[pane.log], feedback_value=thumbs)
+            changes[pane.head] = self._head(view, pane.side)
+        if self._on.ballot is not None:
+            can_vote = view is not None and view.can_vote
+            changes[self._on.ballot] = gr.update(visible=can_vote)
+            if not can_vote:
+                changes[self._on.reasons] = []
+        return changes
+
+    def _head(self, view: ConversationView | None, side: Side) -> str:
+        at = 0 if side is Side.LEFT else 1
+        model = view.models[at] if view and at < len(view.models) else None
+        winner = (
+            {Outcome.LEFT: Side.LEFT, Outcome.RIGHT: Side.RIGHT}.get(view.vote.outcome) if view and view.vote else None
         )
+        is_busy = view is not None and view.is_being_answered
+        return head_of(self._mode, side, model=model, is_winner=winner is side, is_busy=is_busy)
 
 
-def _question(conversation: Conversation, model: str, settings: tuple[Any, ...]) -> Question:
-    parameters = Parameters(*settings)
-    return Question(model, conversation.messages(parameters.system), parameters)
+def _said(text: str, *, is_bad: bool = False) -> str:
+    kind = ' class="fc-bad"' if is_bad else ""
+    return f"<span{kind}>{escaped(text)}</span>"
 
 
-def _whole(conversation: Conversation) -> View:
-    is_busy = conversation.is_being_answered
-    return View(log_of(conversation), SAME, gr.update(visible=not is_busy), gr.update(visible=is_busy))
+def in_words(changes_on: Any, error: Exception) -> Changes:
+    """What a handler shows instead, when the arena has refused."""
+    if isinstance(error, FastChatError):
+        return {changes_on: _said(error.message, is_bad=True)}
+    log.error("a page's handler failed", exc_info=error)
+    return {changes_on: _said(words.LOST, is_bad=True)}

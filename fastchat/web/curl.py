@@ -3,24 +3,74 @@
 import json
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from fastchat.web.answering import Question
-from fastchat.web.session import Message
+from fastchat.arena.records import FilePart, Part, Side
+from fastchat.arena.views import ConversationView
+from fastchat.web.rendering import answer_of, split_thought
+from fastchat.web.settings import Parameters
 
-GREETING: Message = {"role": "user", "content": "Hello!"}  # until there is a question of the reader's own
+GREETING = {"role": "user", "content": "Hello!"}  # until there is a question of the reader's own
 
 
-def curl(question: Question, api_url: str, *, needs_key: bool) -> str:
+def commands(
+    view: ConversationView | None, model: str, parameters: Parameters, api_url: str, *, needs_key: bool
+) -> list[str]:
+    """One a side. `model` is the one that would be asked first, while there is no conversation."""
+    if view is None:
+        return [curl({"model": model, "messages": [*_system(parameters), GREETING]}, parameters, api_url, needs_key)]
+    return [
+        curl({"model": name, "messages": list(_messages(view, side, parameters))}, parameters, api_url, needs_key)
+        for side, name in zip((Side.LEFT, Side.RIGHT), view.models, strict=False)
+        if name
+    ]
+
+
+def curl(body: Mapping[str, Any], parameters: Parameters, api_url: str, needs_key: bool) -> str:
     """The key itself stays out of it."""
-    body = question.body() | ({} if question.messages else {"messages": [GREETING]})
+    whole = {
+        **body,
+        "temperature": parameters.temperature,
+        "top_p": parameters.top_p,
+        "max_tokens": parameters.max_tokens,
+        "stream": True,
+    }
     lines = [
         f"curl -N {shlex.quote(api_url.rstrip('/') + '/v1/chat/completions')}",
         "-H 'Content-Type: application/json'",
         *(['-H "Authorization: Bearer $FASTCHAT_API_KEY"'] if needs_key else []),
-        f"-d {shlex.quote(json.dumps(body, ensure_ascii=False, indent=2))}",
+        f"-d {shlex.quote(json.dumps(whole, ensure_ascii=False, indent=2))}",
     ]
     return " \\\n  ".join(lines)
+
+
+def _system(parameters: Parameters) -> Iterator[dict[str, Any]]:
+    if parameters.system.strip():
+        yield {"role": "system", "content": parameters.system}
+
+
+def _messages(view: ConversationView, side: Side, parameters: Parameters) -> Iterator[dict[str, Any]]:
+    """What the model was sent last. Turns that came to nothing were left out there, too."""
+    yield from _system(parameters)
+    for number, turn in enumerate(view.turns):
+        answer = answer_of(turn, side)
+        said = split_thought(answer.text)[1] if answer else ""
+        is_last = number == len(view.turns) - 1
+        if said or is_last:
+            yield {"role": "user", "content": _content(turn.question)}
+        if said and not is_last:
+            yield {"role": "assistant", "content": said}
+
+
+def _content(question: tuple[Part, ...]) -> str | list[dict[str, Any]]:
+    text = "\n\n".join(part.text for part in question if part.text)
+    images = [part for part in question if isinstance(part, FilePart) and part.type == "image"]
+    if not images:
+        return text
+    # The image itself would be pages of base64.
+    shown = [{"type": "image_url", "image_url": {"url": f"data:{image.media_type};base64,…"}} for image in images]
+    return [*shown, {"type": "text", "text": text}]
 
 
 def shell_block(command: str) -> str:

@@ -1,34 +1,63 @@
-"""What stands where on the page, and which handler answers to what.
+"""The frame around the views: header, tabs, the list of conversations, and the queue they share.
 
-There is one view, the chat. Another one brings a layout, a wiring and handlers of its own, and shares everything that
-knows no widget: `session`, `answering`, `rendering`, `models`, `failures`.
+A view is anything with a slug, a title and a `build`; it lays itself out and wires itself up.
 """
 
-import json
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 import gradio as gr
 
-from fastchat.web import theme
-from fastchat.web.chat import Chat, Picker, View
-from fastchat.web.session import Conversation
-from fastchat.web.settings import MAX_TOKENS, TEMPERATURE, TOP_P, Limits, Pace, Parameters, Range
-
-FORMULAS = [
-    {"left": "$$", "right": "$$", "display": True},
-    {"left": "\\[", "right": "\\]", "display": True},
-    {"left": "\\(", "right": "\\)", "display": False},
-]
+from fastchat.web import theme, words
+from fastchat.web.history import History
+from fastchat.web.settings import Limits, Pace
 
 # No spinner over what is on the page already, and nothing in Gradio's own API: ours is the gateway's.
 QUIET = {"show_progress": "hidden", "api_visibility": "private"}
 
 
-def build(chat: Chat, *, pace: Pace, limits: Limits, answers_at_once: int | None) -> gr.Blocks:
+class Frame:
+    """What the views may use of the page around them."""
+
+    def __init__(self, history: Any, search: Any, conversations: History) -> None:
+        self._history = history
+        self._search = search
+        self._conversations = conversations
+
+    def note_change(self, event: Any) -> None:
+        """After this event the list of conversations is another."""
+        event.then(self._conversations.shown, self._search, self._history, queue=False, **QUIET)
+
+
+class View(Protocol):
+    slug: str  # names the view in the address
+    title: str
+
+    def build(self, page: gr.Blocks, frame: Frame) -> None:
+        """Add the components and what they do. It is called inside of its tab."""
+
+
+def build(
+    views: Sequence[View], history: History, *, title: str, pace: Pace, limits: Limits, follows_models: bool
+) -> gr.Blocks:
     """The page as Gradio blocks, its queue set up, ready to be mounted."""
-    with gr.Blocks(title="FastChat", analytics_enabled=False, fill_height=True, fill_width=True) as page:
-        _wire(page, _lay_out(limits), chat, pace, answers_at_once)
+    with gr.Blocks(title=title, analytics_enabled=False, fill_height=True, fill_width=True) as page:
+        with gr.Row(elem_id="fc-page"):
+            with gr.Column(elem_id="fc-side", min_width=0):
+                frame = _side(page, history)
+            with gr.Column(elem_id="fc-main", min_width=0):
+                with gr.Row(elem_id="fc-top"):
+                    gr.HTML(theme.asset("brand.html").replace("FastChat", title), elem_id="fc-brand", js_on_load=None)
+                with gr.Tabs(elem_id="fc-tabs", elem_classes="fc-single" if len(views) == 1 else None):
+                    for view in views:
+                        with gr.Tab(
+                            view.title, id=view.slug, elem_id=f"fc-tab-{view.slug}", elem_classes="fc-view"
+                        ) as tab:
+                            view.build(page, frame)
+                        tab.select(None, js=f"() => fcShown('{view.slug}')", **QUIET)
+        slugs = [view.slug for view in views]
+        look_every_s = pace.models_tick_s if follows_models else 0
+        page.load(None, js=f"() => fcStart({slugs}, {look_every_s})", **QUIET)
     page.max_threads = limits.answers_in_flight
     page.state_session_capacity = limits.sessions
     page.queue(default_concurrency_limit=None, max_size=limits.answers_waiting, api_open=False)
@@ -38,122 +67,15 @@ def build(chat: Chat, *, pace: Pace, limits: Limits, answers_at_once: int | None
     return page
 
 
-@dataclass(frozen=True, slots=True)
-class _Widgets:
-    """The components that handlers read or change. Any: Gradio is untyped."""
-
-    model: Any
-    new: Any
-    log: Any
-    notice: Any
-    question: Any
-    send: Any
-    stop: Any
-    settings: list[Any]
-    command_panel: Any
-    command: Any
-
-
-def _lay_out(limits: Limits) -> _Widgets:
-    with gr.Row(elem_id="fc-top"):
-        gr.HTML(theme.asset("brand.html"), elem_id="fc-brand")
-        model = gr.Dropdown([], label="Model", show_label=False, container=False, interactive=False, elem_id="fc-model")
-        gr.HTML(theme.asset("links.html"), elem_id="fc-links")
-        new = gr.Button("New chat", size="sm", elem_id="fc-new")
-    log = _log()
-    notice = gr.HTML(visible=False, elem_id="fc-notice")
-    with gr.Row(elem_id="fc-composer"):
-        question = gr.Textbox(
-            label="Message",
-            show_label=False,
-            container=False,
-            placeholder="Ask anything",
-            lines=1,
-            max_lines=10,
-            max_length=limits.question_chars,
-            autofocus=True,
-            elem_id="fc-question",
-        )
-        send = gr.Button("Send", variant="primary", elem_id="fc-send")
-        stop = gr.Button("Stop", visible=False, elem_id="fc-stop")
-    with gr.Row(elem_id="fc-drawer"):
-        with gr.Accordion("Parameters", open=False, elem_id="fc-parameters"):
-            settings = _settings(Parameters())
-        with gr.Accordion("Request as curl", open=False, elem_id="fc-command") as command_panel:
-            command = gr.Markdown()
-    return _Widgets(model, new, log, notice, question, send, stop, settings, command_panel, command)
-
-
-def _log() -> Any:
-    examples = json.loads(theme.asset("examples.json"))
-    return gr.Chatbot(
-        label="Chat",
-        show_label=False,
-        container=False,
-        layout="bubble",
-        placeholder=theme.asset("welcome.html"),
-        examples=[{"text": one["text"], "display_text": f"{one['title']}\n{one['text']}"} for one in examples],
-        editable="user",
-        buttons=["copy"],
-        latex_delimiters=FORMULAS,
-        group_consecutive_messages=False,  # every part of an answer is a row of its own, for the style sheet to place
-        allow_tags=True,  # shows `<String>` in a sentence as text; without it the word would be gone
-        feedback_options=None,
-        elem_id="fc-log",
+def _side(page: gr.Blocks, conversations: History) -> Frame:
+    gr.HTML(f"<h2>{words.HISTORY}</h2>", elem_id="fc-side-head", js_on_load=None)
+    search = gr.Textbox(
+        label=words.SEARCH, placeholder=words.SEARCH, show_label=False, container=False, elem_id="fc-search"
     )
-
-
-def _settings(start: Parameters) -> list[Any]:
-    """One component a field of `Parameters`, in its order."""
-    with gr.Row():
-        sliders = [
-            _slider(TEMPERATURE, start.temperature, "Temperature"),
-            _slider(TOP_P, start.top_p, "Top-p"),
-            _slider(MAX_TOKENS, start.max_tokens, "Max tokens"),
-        ]
-    system = gr.Textbox(start.system, label="System message", placeholder="You are …", lines=2, max_lines=6)
-    return [*sliders, system]
-
-
-def _slider(limits: Range, start: float, label: str) -> Any:
-    return gr.Slider(limits.lowest, limits.highest, start, step=limits.step, label=label, min_width=180)
-
-
-def _wire(page: gr.Blocks, on: _Widgets, chat: Chat, pace: Pace, answers_at_once: int | None) -> None:
-    conversation, shown = gr.State(Conversation()), gr.State()
-    view = list(View(on.log, on.question, on.send, on.stop))
-    picker = list(Picker(on.model, on.notice, shown))
-    model = [conversation, on.model]
-
-    asked = [
-        gr.on([on.question.submit, on.send.click], chat.ask, [on.question, *model], view, queue=False, **QUIET),
-        on.log.example_select(chat.ask_example, model, view, queue=False, **QUIET),
-        on.log.retry(chat.ask_again, model, view, queue=False, **QUIET),
-        on.log.edit(chat.ask_differently, model, view, queue=False, **QUIET),
-    ]
-    for event in asked:
-        event.then(None, js="() => fcShowEnd()", **QUIET)
-        event.then(
-            chat.answer,
-            [conversation, *on.settings],
-            view,
-            # A reader may ask again while the last answer is being written; the handler knows which of the two counts.
-            trigger_mode="multiple",
-            concurrency_limit=answers_at_once,
-            concurrency_id="answers",
-            **QUIET,
-        )
-        event.then(chat.command, [*model, *on.settings], on.command, **QUIET)
-    on.command_panel.expand(chat.command, [*model, *on.settings], on.command, **QUIET)
-
-    on.stop.click(chat.stop, conversation, queue=False, **QUIET)
-    on.log.undo(chat.undo, conversation, view, queue=False, **QUIET)
-    on.new.click(chat.start_over, conversation, view, queue=False, **QUIET)
-
-    page.unload(chat.leave)
-
-    # Gradio drops a closed tab's state after an hour, but only what an event has set. So one sets it to what it is;
-    # a new one might come too late and take away a question that a fast reader has asked meanwhile.
-    page.load(lambda same: same, conversation, conversation, queue=False, **QUIET)
-    page.load(chat.refresh, [*model, shown], picker, queue=False, **QUIET)
-    gr.Timer(pace.models_tick_s).tick(chat.refresh, [*model, shown], picker, queue=False, **QUIET)
+    listed = gr.HTML(elem_id="fc-history", js_on_load=theme.asset("history.js"))
+    gr.HTML(theme.asset("links.html"), elem_id="fc-links", js_on_load=None)
+    search.change(conversations.shown, search, listed, queue=False, trigger_mode="always_last", **QUIET)
+    listed.edit(conversations.rename, search, listed, queue=False, **QUIET)
+    listed.delete(conversations.delete, search, listed, queue=False, **QUIET)
+    page.load(conversations.shown, search, listed, queue=False, **QUIET)
+    return Frame(listed, search, conversations)

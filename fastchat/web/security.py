@@ -7,6 +7,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from fastchat.web.uploads import Uploads
+
 # Gradio does not start without 'unsafe-eval' and inline scripts. What the policy is for is the rest: an answer that
 # embeds an image must not make the reader's browser call home, and no other site may frame the page.
 CONTENT_SECURITY_POLICY = "; ".join(
@@ -31,21 +33,38 @@ HEADERS = {
     "referrer-policy": "no-referrer",
 }
 
-# Of Gradio's own routes, only what the page calls. Among the others are a proxy for any public URL (`file=http…`),
-# uploads without a login, and copies of conversations on the server's disk (`deep_link`).
+# Of Gradio's own routes, only what the page calls. Among the others are a proxy for any public URL (`file=http…`)
+# and copies of conversations on the server's disk (`deep_link`).
 GRADIO_ROUTES = (
     "/gradio_api/queue/",
     "/gradio_api/run/",
     "/gradio_api/heartbeat/",
     "/gradio_api/cancel",
     "/gradio_api/app_id",
+    "/gradio_api/upload_progress",
+)
+UPLOAD = "/gradio_api/upload"
+API_UPLOAD = "/api/arena/files"
+
+# What an answer's images may ask for: others' are forbidden by the policy, and not every GET of ours is harmless.
+IMAGES = (
+    "/api/arena/files/",
+    "/api/arena/shared/",
+    "/favicon.ico",
+    "/static/",
+    "/assets/",
+    "/gradio_api/file=",
+    "/look/",
 )
 
 
 class Guard:
-    def __init__(self, app: ASGIApp, *, body_limit: int) -> None:
+    """`uploads` takes in what readers attach; None: nothing can be attached."""
+
+    def __init__(self, app: ASGIApp, *, body_limit: int, uploads: Uploads | None = None) -> None:
         self._app = app
         self._body_limit = body_limit
+        self._uploads = uploads
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -55,7 +74,9 @@ class Guard:
             await self._app(scope, receive, send)
 
     def _refusal(self, method: str, path: str, headers: Headers) -> Response | None:
-        if path.startswith("/gradio_api") and not path.startswith(GRADIO_ROUTES):
+        if headers.get("sec-fetch-dest") == "image" and not _holds_one_of(path, IMAGES):
+            return PlainTextResponse("This is no image.", 403)
+        if path.startswith("/gradio_api") and not self._is_open(method, path):
             return PlainTextResponse("This route is closed.", 403)
         if method not in ("POST", "PUT", "PATCH"):
             return None
@@ -63,13 +84,33 @@ class Guard:
         length = headers.get("content-length", "")
         if not length.isdigit():
             return PlainTextResponse("Announce the length of the body.", 411)
-        return PlainTextResponse("The body is too large.", 413) if int(length) > self._body_limit else None
+        takes_files = self._uploads and path in (UPLOAD, API_UPLOAD)
+        limit = self._uploads.body_limit if self._uploads and takes_files else self._body_limit
+        if int(length) > limit:
+            return PlainTextResponse("The body is too large.", 413)
+        if self._uploads and path == UPLOAD and not self._uploads.have_room_for(int(length)):
+            return PlainTextResponse("There is no room for uploads at the moment. Try again in a few minutes.", 507)
+        return None
+
+    def _is_open(self, method: str, path: str) -> bool:
+        if path.startswith(GRADIO_ROUTES):
+            return True
+        if self._uploads is None:
+            return False
+        return (method == "POST" and path == UPLOAD) or self._uploads.is_one(path)
+
+
+def _holds_one_of(path: str, parts: tuple[str, ...]) -> bool:
+    return any(part in path for part in parts)
 
 
 def _with_headers(send: Send) -> Send:
     async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
-            MutableHeaders(scope=message).update(HEADERS)
+            headers = MutableHeaders(scope=message)
+            for name, value in HEADERS.items():
+                if name not in headers:  # a page of ours that needs less allows less
+                    headers[name] = value
         await send(message)
 
     return send_with_headers

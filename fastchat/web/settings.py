@@ -8,45 +8,51 @@ from typing import ClassVar, Literal
 from pydantic_settings import SettingsConfigDict
 
 from fastchat.core.serving import ServerSettings
-from fastchat.core.settings import setting
+from fastchat.core.settings import Items, setting
 from fastchat.protocol.control import TOKEN_ENV
-
-KEYLESS = "EMPTY"  # what OpenAI's SDK is given where the API asks for no key
 
 API_URL = "http://localhost:8000"  # where `fastchat api` listens if it is told nothing
 
 
 class WebSettings(ServerSettings):
-    """Flags of `fastchat web`, the old `gradio_web_server`."""
+    """Flags of `fastchat web`, the old `gradio_web_server` and `gradio_web_server_multi`."""
 
     model_config = SettingsConfigDict(env_prefix="FASTCHAT_WEB_")
     withdrawn: ClassVar[Mapping[str, str]] = {
-        "--moderate": "moderation comes with the arena, in a later version. Leave the flag out.",
-        "--show-terms-of-use": "terms of use come with the arena, in a later version. Leave the flag out.",
-        "--use-remote-storage": "conversations are not logged, so there is nothing to store elsewhere. Leave it out.",
+        "--use-remote-storage": "conversations are kept in the database of --database-url. Leave the flag out.",
+    }
+    without_effect: ClassVar[Mapping[str, str]] = {
+        "--vision-arena": "every page takes images, and sends them to models that can see.",
+        "--random-questions": "an arena's own questions are named in its file, see --arenas.",
     }
     host: str = setting("127.0.0.1", "address to listen on")
     port: int = setting(7860, "port to listen on; 0 takes a free one")
-    api_url: str | None = setting(
-        None,
-        "OpenAI-compatible API to talk to, without /v1; if unset, the page finds the models itself, by the next two",
-    )
+    arena: bool = setting(False, "show the arena too: blind battles and models side by side")
+    arenas_file: Path | None = setting(None, "YAML file that describes the arenas", "--arenas", metavar="FILE")
     controller_url: str = setting(
         "http://localhost:21001", "controller that knows the workers; empty for none", "--controller", metavar="URL"
     )
     register_api_endpoint_file: Path | None = setting(
         None, "JSON file of models that others serve", "--register", metavar="FILE"
     )
+    api_url: str | None = setting(
+        None, "an OpenAI-compatible API, without /v1, whose models are shown instead of a controller's"
+    )
     token: str | None = setting(None, "the controller's secret; better set by environment", env=TOKEN_ENV)
-    share: bool = setting(False, "make a public link, through a server of Gradio's")
-    api_key: str = setting(KEYLESS, "key for that API; better set by environment", env="FASTCHAT_API_KEY")
+    api_key: str | None = setting(None, "key for that API; better set by environment", env="FASTCHAT_API_KEY")
     public_api_url: str | None = setting(
         None, "the API's address in commands shown to readers; the page's own origin with --fd, else --api-url"
     )
+    database_url: str | None = setting(None, "where conversations and votes are kept; a file in --data-dir if unset")
+    data_dir: Path | None = setting(None, "folder of the database and the keys; FASTCHAT_DATA_DIR if unset")
+    moderate: bool = setting(False, "have questions and answers looked at by OpenAI's moderation endpoint")
     concurrency_count: int | None = setting(None, "answers written at the same time; unlimited if unset")
     model_list_mode: Literal["once", "reload"] = setting(
-        "reload", "'reload' follows the API while a page is open, 'once' asks a single time"
+        "reload", "'reload' follows the models while a page is open, 'once' asks a single time"
     )
+    share: bool = setting(False, "make a public link, through a server of Gradio's")
+    public_url: str | None = setting(None, "where browsers find this page, where proxies do not tell")
+    trusted_proxies: Items = setting((), "addresses or networks of proxies whose X-Forwarded-For is believed")
     gradio_auth_path: str | None = setting(None, "file of USER:PASSWORD, by comma or line; the page then asks for one")
     gradio_root_path: str | None = setting(None, "path or URL under which a proxy shows the page")
 
@@ -54,6 +60,10 @@ class WebSettings(ServerSettings):
     def shown_api_url(self) -> str | None:
         """The API's address for readers; None: whatever address they opened the page at."""
         return self.public_api_url or (None if self.fd is not None else self.api_url or API_URL)
+
+    @property
+    def api_needs_key(self) -> bool:
+        return self.api_key is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +99,12 @@ class Pace:
     """
 
     flush_s: float = 0.1
+    busy_flush_s: float = 0.2  # when more answers than `busy_above` are being written
+    busy_above: int = 100
     sign_of_life_s: float = 0.4
     queue_look_s: float = 0.02
     models_tick_s: float = 2.0
-    models_fresh_s: float = 1.0
     connect_timeout_s: float = 5.0
-    models_timeout_s: float = 5.0
     answer_timeout_s: float = 600.0
     drain_s: float = 5.0
 
@@ -108,3 +118,5 @@ class Limits:
     sessions: int = 2000
     question_chars: int = 200_000
     body_bytes: int = 4 * 2**20
+    upload_bytes: int = 10 * 2**20  # one file
+    uploads_bytes: int = 512 * 2**20  # all that wait on the disk for their question

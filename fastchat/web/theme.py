@@ -6,6 +6,7 @@ from typing import Any
 import gradio as gr
 
 ASSETS = files("fastchat.web") / "assets"
+STYLE_SHEETS = ("page.css", "side.css", "panes.css", "log.css", "composer.css")
 
 SYSTEM_FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif"]
 SYSTEM_MONO = ["ui-monospace", "SF Mono", "Cascadia Code", "Menlo", "DejaVu Sans Mono", "monospace"]
@@ -61,6 +62,17 @@ def asset(name: str) -> str:
     return (ASSETS / name).read_text("utf-8")
 
 
+def colours() -> str:
+    """The same as variables, for pages without Gradio."""
+    named = {
+        "paper": PAPER, "surface": SURFACE, "sunken": SUNKEN, "line": LINE, "ink": INK, "ink-soft": INK_SOFT,
+        "accent": ACCENT, "accent-soft": ACCENT_SOFT,
+    }  # fmt: skip
+    light = "".join(f"--{name}:{colour};" for name, (colour, _) in named.items())
+    dark = "".join(f"--{name}:{colour};" for name, (_, colour) in named.items())
+    return f":root{{{light}}}@media(prefers-color-scheme:dark){{:root{{{dark}}}}}"
+
+
 def theme() -> Any:
     base = gr.themes.Base(
         primary_hue=gr.themes.colors.teal,
@@ -73,7 +85,7 @@ def theme() -> Any:
     dark = {f"{name}_dark": colour for name, (_, colour) in _COLOURS.items()}
     base.set(**light, **dark, color_accent=ACCENT[0])
     # With the theme rather than with `css` or `head`: it is there before anything is drawn, and on the login too.
-    base.custom_css = asset("page.css") + asset("log.css")
+    base.custom_css = "".join(map(asset, STYLE_SHEETS))
     return base
 
 

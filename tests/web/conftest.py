@@ -3,8 +3,8 @@
 import os
 import shutil
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
-import openai
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, async_playwright, expect
@@ -18,17 +18,14 @@ CHROMIUM_FLAGS = (
     "--disable-background-networking --disable-component-update --disable-sync"
 )
 
+# Tests ask faster than people, and one voter asks for all of them.
+ARENAS = "default: {integrity: {turns_per_minute: null, votes_per_day: null, dwell_s: 0}}"
+
 
 @pytest.fixture
 def api() -> Iterator[FakeApi]:
     with fake_api() as api:
         yield api
-
-
-@pytest.fixture
-async def client(api: FakeApi) -> AsyncIterator[openai.AsyncOpenAI]:
-    async with openai.AsyncOpenAI(base_url=f"{api.url}/v1", api_key="EMPTY", max_retries=0) as client:
-        yield client
 
 
 @pytest.fixture(scope="session")
@@ -38,9 +35,16 @@ def shared_api() -> Iterator[FakeApi]:
 
 
 @pytest.fixture(scope="session")
-def web(shared_api: FakeApi) -> Iterator[Server]:
+def arenas(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("arenas") / "arenas.yaml"
+    file.write_text(ARENAS)
+    return file
+
+
+@pytest.fixture(scope="session")
+def web(shared_api: FakeApi, arenas: Path) -> Iterator[Server]:
     """One page process for all browser tests; Gradio takes seconds to start."""
-    with Server("web", "--api-url", shared_api.url) as web:
+    with Server("web", "--arena", "--api-url", shared_api.url, "--arenas", str(arenas)) as web:
         yield web
 
 
@@ -66,7 +70,7 @@ async def browser() -> AsyncIterator[Browser]:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def desktop(browser: Browser) -> AsyncIterator[BrowserContext]:
-    """A window whose cache all tests share; what a tab knows of a chat, it knows alone."""
+    """A window whose cache all tests share, and its voter; what a tab has open, it knows alone."""
     context = await browser.new_context(viewport={"width": 1280, "height": 800})
     yield context
     await context.close()
@@ -74,10 +78,19 @@ async def desktop(browser: Browser) -> AsyncIterator[BrowserContext]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def page(desktop: BrowserContext, web: Server, site: FakeApi) -> AsyncIterator[OpenPage]:
-    """A tab with the page open. Afterwards: it called nobody else and complained of nothing."""
+    """A tab with the chat open. Afterwards: it called nobody else and complained of nothing."""
     page = await open_in(desktop, web.url)
     # The page process may still show what the last test's API served.
     await expect(page.model).to_have_value(site.models[0])
+    yield page
+    await page.page.close()
+    page.assert_clean()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def battle(desktop: BrowserContext, web: Server, site: FakeApi) -> AsyncIterator[OpenPage]:
+    """The same with a battle between two."""
+    page = await open_in(desktop, web.url, "battle", models=site, of=("osprey-7b", "plover-9b"))
     yield page
     await page.page.close()
     page.assert_clean()

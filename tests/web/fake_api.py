@@ -33,6 +33,7 @@ class FakeApi:
     models_failure: Failure | None = None
     thoughts: list[str] = field(default_factory=list)
     pieces: list[str] = field(default_factory=lambda: ["Hello", " from", " the", " fake", " API."])
+    pieces_of: dict[str, list[str]] = field(default_factory=dict)  # by model, where models differ
     finish_reason: str | None = "stop"  # None: the stream just ends, as when the worker is gone
     failure: Failure | None = None
     garbage: str = ""  # sent as the stream's first event
@@ -79,7 +80,8 @@ class FakeApi:
             yield f"data: {self.garbage}\n\n"
         for thought in self.thoughts:
             yield _event(head | _choice({"reasoning_content": thought}))
-        for number, piece in enumerate([*self.pieces, None]):
+        pieces = self.pieces_of.get(model, self.pieces)
+        for number, piece in enumerate([*pieces, None]):
             if number == self.held_after and not await self._may_go_on(request):
                 return
             if number == self.broken_after:
@@ -88,7 +90,7 @@ class FakeApi:
             if piece is not None:
                 yield _event(head | _choice({"content": piece}))
         if self.finish_reason:
-            tokens = len(self.thoughts) + len(self.pieces)
+            tokens = len(self.thoughts) + len(pieces)
             yield _event(head | _choice({}, self.finish_reason))
             yield _event(head | {"choices": [], "usage": _usage(tokens)})
             yield "data: [DONE]\n\n"

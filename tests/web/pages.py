@@ -1,50 +1,86 @@
-"""The page in a browser, in the words of a reader: ask, stop, see."""
+"""The page in a browser, in the words of a reader: ask, stop, vote, see."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, expect
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, Response, expect
+
+from tests.web.fake_api import FakeApi
 
 PATIENCE_MS = 15_000  # for machines that do other things at the same time
 expect.set_options(timeout=PATIENCE_MS)
+
+View = Literal["direct", "battle", "side_by_side"]
+NEW = {"direct": "New chat", "battle": "New round", "side_by_side": "New round"}
 
 
 @dataclass
 class OpenPage:
     page: Page
     url: str
+    view: View = "direct"
     strangers: list[str] = field(default_factory=list)  # requests that went elsewhere
     complaints: list[str] = field(default_factory=list)  # errors in the console
+    responses: list[Response] = field(default_factory=list)
+
+    @property
+    def tab(self) -> Locator:
+        return self.page.locator(f"#fc-tab-{self.view}")
+
+    def pane(self, letter: str) -> Locator:
+        return self.tab.locator(".fc-pane").nth("AB".index(letter))
 
     @property
     def rows(self) -> Locator:
-        """The log, row by row: questions, and the parts of answers."""
-        return self.page.locator("#fc-log .message-row")
+        """The log of the left pane, row by row: questions, and the parts of answers."""
+        return self.rows_of("A")
+
+    def rows_of(self, letter: str) -> Locator:
+        return self.pane(letter).locator(".message-row")
 
     @property
     def facts(self) -> Locator:
-        return self.page.locator(".fc-facts").last
+        return self.tab.locator(".fc-facts").last
 
     @property
     def failure(self) -> Locator:
-        return self.page.locator(".fc-failure").last
+        return self.tab.locator(".fc-failure").last
 
     @property
     def notice(self) -> Locator:
-        return self.page.locator("#fc-notice")
+        return self.tab.locator(".block.fc-notice")
+
+    @property
+    def told(self) -> Locator:
+        return self.tab.locator(".block.fc-told")
+
+    @property
+    def ballot(self) -> Locator:
+        return self.tab.locator(".fc-ballot")
 
     @property
     def model(self) -> Locator:
-        return self.page.get_by_role("combobox", name="Model")
+        return self.picker("Model")
+
+    def picker(self, name: str) -> Locator:
+        return self.tab.get_by_role("combobox", name=name, exact=True)
 
     @property
     def box(self) -> Locator:
-        return self.page.get_by_role("textbox", name="Message", exact=True)
+        return self.tab.get_by_role("textbox", name="Message", exact=True)
+
+    @property
+    def history(self) -> Locator:
+        return self.page.locator("#fc-history li")
 
     def button(self, name: str) -> Locator:
-        return self.page.get_by_role("button", name=name, exact=True)
+        return self.tab.get_by_role("button", name=name, exact=True)
+
+    @property
+    def new(self) -> Locator:
+        return self.button(NEW[self.view])
 
     async def ask(self, text: str) -> None:
         await self.box.fill(text)
@@ -52,7 +88,10 @@ class OpenPage:
 
     async def ask_and_wait(self, text: str) -> None:
         await self.ask(text)
-        await expect(self.rows.last.locator(".fc-facts")).to_be_visible()
+        if self.view == "battle":
+            await expect(self.ballot).to_be_visible()
+        else:
+            await expect(self.rows.last.locator(".fc-facts")).to_be_visible()
         await expect(self.button("Send")).to_be_visible()
 
     def assert_clean(self) -> None:
@@ -60,27 +99,50 @@ class OpenPage:
         assert self.complaints == []
 
 
-async def open_in(context: BrowserContext, url: str) -> OpenPage:
-    """A new tab with the page, ready to be used."""
+async def open_in(
+    context: BrowserContext,
+    url: str,
+    view: View = "direct",
+    *,
+    query: str = "",
+    models: FakeApi | None = None,
+    of: tuple[str, ...] = (),
+) -> OpenPage:
+    """A new tab with the page, ready to be used. `models` are made to be these before."""
     context.set_default_timeout(PATIENCE_MS)
-    opened = OpenPage(await context.new_page(), url)
+    if models is not None:
+        models.models = list(of)
+    opened = OpenPage(await context.new_page(), url, view)
     opened.page.on("request", lambda request: _note_stranger(opened, request.url))
+    opened.page.on("response", lambda response: opened.responses.append(response))
     opened.page.on("console", lambda message: _note_complaint(opened, message))
     opened.page.on("pageerror", lambda error: opened.complaints.append(str(error)))
-    await opened.page.goto(url)
-    await expect(opened.model).not_to_have_value("")
+    await opened.page.goto(f"{url}?view={view}{query}")
+    if view == "battle":
+        await expect(opened.box).to_be_visible()
+        await expect(opened.notice).to_be_hidden()
+    else:
+        await expect(opened.tab.get_by_role("combobox").first).not_to_have_value("")
     return opened
 
 
 @asynccontextmanager
 async def open_page(
-    browser: Browser, url: str, *, width: int = 1280, height: int = 800, dark: bool = False
+    browser: Browser,
+    url: str,
+    view: View = "direct",
+    *,
+    width: int = 1280,
+    height: int = 800,
+    dark: bool = False,
+    models: FakeApi | None = None,
+    of: tuple[str, ...] = (),
 ) -> AsyncIterator[OpenPage]:
     """A browser that has never been here."""
     scheme: Literal["dark", "light"] = "dark" if dark else "light"
     context = await browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
     try:
-        yield await open_in(context, url)
+        yield await open_in(context, url, view, models=models, of=of)
     finally:
         await context.close()
 

@@ -31,7 +31,7 @@ class Server:
             stderr=subprocess.PIPE,
             text=True,
             pass_fds=pass_fds,
-            env={**os.environ, "FASTCHAT_RUN_DIR": self._run_dir.name},
+            env={**os.environ, "FASTCHAT_RUN_DIR": self._run_dir.name, "FASTCHAT_DATA_DIR": self._run_dir.name},
         )
         self.lines: list[str] = []
         self._serves = threading.Event()
@@ -58,6 +58,10 @@ class Server:
             self.__exit__()
             raise AssertionError("the server did not start:\n" + "".join(self.lines))
         return self
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait(timeout=30)
 
     def stop(self) -> int:
         self.process.terminate()

@@ -6,20 +6,34 @@ from pathlib import Path
 import httpx
 import pytest
 
-from fastchat.web.app import create_app
-from fastchat.web.logins import Login
+from fastchat.access.directory import Directory
+from fastchat.access.passwords import Passwords
+from fastchat.access.visitors import Visitors
+from fastchat.client.fleet import Fleet
+from fastchat.web.app import Parts, create_app
 from fastchat.web.settings import Limits, WebSettings
+from fastchat.web.uploads import Uploads
+from tests.web.stub_arena import StubArena
 
 Visit = Callable[..., httpx.AsyncClient]
+HTML = {"accept": "text/html"}
 
 
 @pytest.fixture
-async def visit() -> AsyncIterator[Visit]:
+async def visit(tmp_path: Path) -> AsyncIterator[Visit]:
     """Opens a client to a page with the given settings; no socket is needed where nothing streams."""
     clients: list[httpx.AsyncClient] = []
 
-    def open_client(logins: tuple[Login, ...] = (), **settings: object) -> httpx.AsyncClient:
-        app = create_app(WebSettings(**settings), logins=logins)  # type: ignore[arg-type]
+    def open_client(passwords: dict[str, str] | None = None, **settings: object) -> httpx.AsyncClient:
+        limits = Limits()
+        parts = Parts(
+            arena=StubArena(),
+            fleet=Fleet(),
+            visitors=Visitors(b"k" * 32, Directory(Passwords(passwords or {}))),
+            uploads=Uploads(tmp_path, file_limit=limits.upload_bytes, total_limit=limits.uploads_bytes),
+            limits=limits,
+        )
+        app = create_app(WebSettings(**settings), parts)  # type: ignore[arg-type]
         clients.append(httpx.AsyncClient(transport=httpx.ASGITransport(app.asgi), base_url="http://page"))
         return clients[-1]
 
@@ -48,7 +62,8 @@ async def test_every_answer_carries_the_security_headers(visit: Visit, path: str
         ("GET", "/gradio_api/file=https%3A//example.com/"),
         ("GET", "/gradio_api/file=/etc/passwd"),
         ("GET", "/gradio_api/proxy=https://example.com"),
-        ("POST", "/gradio_api/upload"),
+        ("GET", "/gradio_api/upload"),
+        ("GET", "/gradio_api/file=http://127.0.0.1:9/x.png"),
         ("GET", "/gradio_api/deep_link?session_hash=x"),
         ("GET", "/gradio_api/info"),
         ("GET", "/gradio_api/openapi.json"),
@@ -69,6 +84,50 @@ async def test_a_body_that_is_too_large_is_not_read(visit: Visit) -> None:
     headers = {"content-length": str(Limits().body_bytes + 1)}
     reply = await visit().post("/gradio_api/queue/join", headers=headers, content=b"{}")
     assert reply.status_code == 413
+
+
+async def test_an_upload_may_be_larger_than_a_question_and_no_larger(visit: Visit) -> None:
+    client, limits = visit(), Limits()
+    for size, status in ((limits.upload_bytes, 400), (limits.upload_bytes + 2**20, 413)):  # 400: this is no form
+        headers = {"content-length": str(size)}
+        assert (await client.post("/gradio_api/upload", headers=headers, content=b"x")).status_code == status
+
+
+async def test_uploads_end_when_there_is_no_room(visit: Visit, tmp_path: Path) -> None:
+    with (tmp_path / "big").open("wb") as file:
+        file.truncate(Limits().uploads_bytes)
+    reply = await visit().post("/gradio_api/upload", headers={"content-length": "10"}, content=b"x" * 10)
+    assert reply.status_code == 507
+
+
+@pytest.mark.parametrize(("path", "status"), [("/logout", 403), ("/config", 403), ("/favicon.ico", 200)])
+async def test_an_answers_image_can_ask_for_nothing_but_images(visit: Visit, path: str, status: int) -> None:
+    assert (await visit().get(path, headers={"sec-fetch-dest": "image"})).status_code == status
+
+
+async def test_the_version_of_the_models_tells_no_name(visit: Visit) -> None:
+    client = visit()
+    first, second = [(await client.get("/models-version")).text for _ in range(2)]
+    assert first == second
+    assert len(first.split(" ")) == 2
+
+
+async def test_a_visitor_is_known_again_by_a_cookie_that_scripts_cannot_read(visit: Visit) -> None:
+    cookie = (await visit().get("/", headers=HTML)).headers["set-cookie"]
+    assert cookie.startswith("fastchat_voter=")
+    assert "HttpOnly" in cookie
+
+
+async def test_a_page_of_another_site_cannot_act_for_the_visitor(visit: Visit) -> None:
+    headers = {"sec-fetch-site": "cross-site", "cookie": "fastchat_voter=" + "0" * 32, "content-length": "2"}
+    assert (await visit().post("/gradio_api/run/predict", headers=headers, content=b"{}")).status_code == 403
+
+
+async def test_the_arenas_api_stands_beside_the_page(visit: Visit) -> None:
+    assert (await visit().get("/api/arena/models")).json() == [
+        {"name": "a", "can_see": False},
+        {"name": "b", "can_see": False},
+    ]
 
 
 async def test_a_body_of_unknown_length_is_not_read(visit: Visit) -> None:
@@ -101,10 +160,12 @@ async def test_a_page_under_a_path_of_a_proxy_is_rooted_there(visit: Visit) -> N
 
 
 async def test_with_logins_the_page_asks_for_one(visit: Visit) -> None:
-    client = visit(logins=(Login("ada", "enigma"),))
+    client = visit({"ada": "enigma"})
     assert (await client.get("/config")).status_code == 401
-    assert (await client.post("/login", data={"username": "ada", "password": "wrong"})).status_code == 400
-    assert (await client.post("/login", data={"username": "ada", "password": "enigma"})).status_code == 200
+    assert (await client.get("/", headers=HTML)).headers["location"] == "/login?next=/"
+    wrong, right = ({"username": "ada", "password": word} for word in ("wrong", "enigma"))
+    assert (await client.post("/login", data=wrong)).status_code == 401
+    assert (await client.post("/login", data=right)).status_code == 303
     assert (await client.get("/config")).status_code == 200
 
 

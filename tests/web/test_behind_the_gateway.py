@@ -31,14 +31,6 @@ async def test_an_answer_streams_through_the_gateway(browser: Browser, gateway: 
         page.assert_clean()
 
 
-async def test_closing_the_tab_is_noticed_through_the_gateway(browser: Browser, gateway: Server, site: FakeApi) -> None:
-    site.held_after = 0
-    async with open_page(browser, gateway.url) as page:
-        await page.ask("Hi")
-        assert await asyncio.to_thread(site.was_asked.wait, 5)
-    assert await asyncio.to_thread(site.was_left.wait, 5)
-
-
 async def test_open_pages_do_not_keep_the_page_server_from_stopping(browser: Browser, site: FakeApi) -> None:
     """They hold connections open for as long as they are open."""
     with Server("web", "--api-url", site.url) as web:

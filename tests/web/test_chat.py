@@ -1,181 +1,165 @@
-"""The handlers, without a browser: what a reader does, and what the page is told to show."""
+"""What the handlers ask of the arena, and what they change on the page; how it looks is seen in the browser tests."""
 
-import asyncio
-from types import SimpleNamespace
 from typing import Any
 
-import openai
+import gradio as gr
 import pytest
 
-from fastchat.web.chat import SAME, Chat, View
-from fastchat.web.models import NO_MODEL, ModelList
-from fastchat.web.session import Conversation, Ending
-from fastchat.web.settings import Pace
-from tests.web.fake_api import FakeApi
+from fastchat.arena.config import ArenaConfig
+from fastchat.arena.records import FilePart, Mode, Outcome, Side, TextPart
+from fastchat.core.errors import NotNow
+from fastchat.web import words
+from fastchat.web.chat import Backend, Chat, in_words
+from fastchat.web.following import Traffic
+from fastchat.web.layout import Widgets, lay_out
+from fastchat.web.session import Session
+from fastchat.web.settings import Limits, Pace
+from tests.web.scenes import answer, turn, view
+from tests.web.stub_arena import SOMEBODY, StubArena
 
-SETTINGS = (0.7, 1.0, 256, "")
-TAB: Any = SimpleNamespace(session_hash="tab", headers={"host": "box:8000"})
-
-
-@pytest.fixture
-async def chat(client: openai.AsyncOpenAI) -> Chat:
-    pace = Pace(flush_s=0.01, sign_of_life_s=0.02)
-    return Chat(client, ModelList(client, fresh_s=0, timeout_s=5), pace, api_url=None)
-
-
-async def answered(chat: Chat, conversation: Conversation) -> list[View]:
-    return [view async for view in chat.answer(TAB, conversation, *SETTINGS)]
+REQUEST: Any = None  # `identify` is told who calls
+PARAMETERS = (0.7, 1.0, 1024, "Be brief.")
 
 
-async def asked_and_answered(chat: Chat, *questions: str) -> Conversation:
-    conversation = Conversation()
-    for question in questions:
-        await chat.ask(question, conversation, "tiny-chat")
-        await answered(chat, conversation)
-    return conversation
+class Stage:
+    def __init__(self, mode: Mode) -> None:
+        self.arena = StubArena()
+        with gr.Blocks():
+            self.on: Widgets = lay_out(mode, ArenaConfig(), Limits())
+        self.chat = Chat(
+            mode,
+            self.on,
+            Backend(
+                arena=self.arena,
+                identify=lambda _: SOMEBODY,
+                pace=Pace(),
+                traffic=Traffic(),
+                running=lambda: self.arena.names,
+            ),
+        )
+        self.session = Session()
+
+    async def ask(self, text: str, *picked: str | None) -> dict[Any, Any]:
+        draft: Any = {"text": text, "files": []}
+        return await self.chat.ask(REQUEST, self.session, draft, *picked, *PARAMETERS)
 
 
-async def test_asking_empties_the_box_and_offers_to_stop(chat: Chat) -> None:
-    view = await chat.ask("  Hi  ", Conversation(), "tiny-chat")
-    assert view.log[0]["content"][0]["text"] == "Hi"
-    assert (view.question, view.send["visible"], view.stop["visible"]) == ("", False, True)
+def asked(mode: Mode = Mode.DIRECT, **fields: Any) -> Any:
+    return view(turn("Hi", answer(Side.LEFT, ending=None), answer(Side.RIGHT, ending=None)), mode=mode, **fields)
 
 
-async def test_a_blank_question_is_not_asked(chat: Chat) -> None:
-    conversation = Conversation()
-    assert await chat.ask(" \n", conversation, "tiny-chat") == View()
-    assert conversation.turns == []
+async def test_a_first_question_starts_a_conversation_with_what_was_picked() -> None:
+    stage = Stage(Mode.SIDE_BY_SIDE)
+    stage.arena.view = asked(Mode.SIDE_BY_SIDE)
+    await stage.ask("Hi", "b", "a")
+    assert stage.arena.calls == [("start", (["b", "a"], "Be brief.")), ("ask", ([TextPart(text="Hi")],))]
 
 
-async def test_the_answer_ends_with_send_instead_of_stop(chat: Chat, api: FakeApi) -> None:
-    conversation = Conversation()
-    await chat.ask("Hi", conversation, "tiny-chat")
-    views = await answered(chat, conversation)
-    assert views[-1].log[1]["content"][0]["text"] == "Hello from the fake API."
-    assert (views[-1].send["visible"], views[-1].stop["visible"]) == (True, False)
+async def test_who_asks_before_the_pickers_are_filled_gets_two_models() -> None:
+    stage = Stage(Mode.SIDE_BY_SIDE)
+    stage.arena.view = asked(Mode.SIDE_BY_SIDE)
+    await stage.ask("Hi", None, None)
+    assert stage.arena.calls[0] == ("start", (["a", "b"], "Be brief."))
 
 
-async def test_nothing_is_shown_while_nothing_has_come(chat: Chat, api: FakeApi) -> None:
-    api.held_after, conversation = 0, Conversation()
-    await chat.ask("Hi", conversation, "tiny-chat")
-    views = chat.answer(TAB, conversation, *SETTINGS)
-    assert await anext(views) == View()
-    await chat.stop(conversation)
-    assert [view async for view in views][-1].send["visible"]
+async def test_a_further_question_goes_to_the_same_conversation() -> None:
+    stage = Stage(Mode.DIRECT)
+    stage.arena.view = stage.session.seen = view(turn("Hi", answer(text="Hello.")))
+    await stage.ask("And?", "a")
+    assert [call for call, _ in stage.arena.calls] == ["ask"]
 
 
-async def test_who_asks_before_the_picker_is_filled_is_answered(chat: Chat, api: FakeApi) -> None:
-    conversation = Conversation()
-    await chat.ask("Hi", conversation, None)
-    await answered(chat, conversation)
-    assert api.requests[0]["model"] == "tiny-chat"
+async def test_asking_stops_the_answer_before() -> None:
+    stage = Stage(Mode.DIRECT)
+    stage.arena.view = stage.session.seen = asked()
+    await stage.ask("And?", "a")
+    assert [call for call, _ in stage.arena.calls] == ["stop", "ask"]
 
 
-async def test_without_a_model_nobody_is_asked(chat: Chat, api: FakeApi) -> None:
-    api.models, conversation = [], Conversation()
-    await chat.ask("Hi", conversation, "")
-    await answered(chat, conversation)
-    assert conversation.turns[0].answer.failure == NO_MODEL
-    assert api.requests == []
+async def test_a_blank_question_is_none() -> None:
+    stage = Stage(Mode.DIRECT)
+    assert await stage.ask("  \n", "a") == {}
+    assert stage.arena.calls == []
 
 
-async def test_an_answer_stopped_before_it_began_is_not_asked_for(chat: Chat, api: FakeApi) -> None:
-    conversation = Conversation()
-    await chat.ask("Hi", conversation, "tiny-chat")
-    await chat.stop(conversation)
-    views = await answered(chat, conversation)
-    assert views[-1].send["visible"]
-    assert api.requests == []
+async def test_editing_keeps_what_was_attached() -> None:
+    stage = Stage(Mode.DIRECT)
+    image = FilePart(type="image", file_id="f", media_type="image/png")
+    stage.arena.view = stage.session.seen = view(turn((image, TextPart(text="What?")), answer(text="A heron.")))
+    edited: Any = gr.EditData(None, {"index": 1, "value": "Where?", "previous_value": "What?"})
+    await stage.chat.ask_differently(Side.LEFT)(REQUEST, edited, stage.session)
+    assert stage.arena.calls == [("edit", (0, [image, TextPart(text="Where?")]))]
 
 
-async def test_two_questions_at_once_are_each_answered_once_at_most(chat: Chat, api: FakeApi) -> None:
-    conversation = Conversation()
-    await chat.ask("one?", conversation, "tiny-chat")
-    await chat.ask("two?", conversation, "tiny-chat")
-    await asyncio.gather(answered(chat, conversation), answered(chat, conversation))
-    assert [turn.answer.text for turn in conversation.turns] == ["", "Hello from the fake API."]
-    assert len(api.requests) == 1
+async def test_a_vote_takes_the_token_of_what_was_seen_and_only_our_reasons() -> None:
+    stage = Stage(Mode.BATTLE)
+    done = turn("Hi", answer(Side.LEFT, text="l"), answer(Side.RIGHT, text="r"))
+    stage.session.seen = view(done, mode=Mode.BATTLE, can_vote=True, vote_token="seen")
+    stage.arena.view = view(done, mode=Mode.BATTLE, outcome=Outcome.LEFT)
+    changes = await stage.chat.vote(Outcome.LEFT)(REQUEST, stage.session, ["Clear", "<b>made up</b>"])
+    assert stage.arena.calls == [("vote", ("seen", Outcome.LEFT, ("Clear",)))]
+    assert "osprey-7b" in changes[stage.on.panes[0].head]
+    assert words.YOUR_CHOICE in changes[stage.on.panes[0].head]
+    assert changes[stage.on.ballot]["visible"] is False
 
 
-async def test_asking_again_replaces_the_last_answer(chat: Chat, api: FakeApi) -> None:
-    conversation = await asked_and_answered(chat, "one?", "two?")
-    api.pieces = ["Better."]
-    await chat.ask_again(conversation, "other-model")
-    await answered(chat, conversation)
-    assert [turn.question for turn in conversation.turns] == ["one?", "two?"]
-    assert conversation.turns[1].answer.text == "Better."
-    assert api.requests[-1]["model"] == "other-model"
-    assert [message["content"] for message in api.requests[-1]["messages"]] == [
-        "one?",
-        "Hello from the fake API.",
-        "two?",
-    ]
+async def test_nothing_to_vote_on_is_no_vote() -> None:
+    stage = Stage(Mode.BATTLE)
+    assert await stage.chat.vote(Outcome.TIE)(REQUEST, stage.session, []) == {}
+    stage.session.seen = asked(Mode.BATTLE)
+    assert await stage.chat.vote(Outcome.TIE)(REQUEST, stage.session, []) == {}
+    assert stage.arena.calls == []
 
 
-async def test_editing_a_question_forgets_what_came_after(chat: Chat) -> None:
-    conversation = await asked_and_answered(chat, "one?", "two?", "three?")
-    await chat.ask_differently(SimpleNamespace(index=3, value="zwei?"), conversation, "tiny-chat")
-    assert [turn.question for turn in conversation.turns] == ["one?", "zwei?"]
+async def test_a_refused_vote_is_told_and_shows_how_things_stand() -> None:
+    stage = Stage(Mode.BATTLE)
+    done = turn("Hi", answer(Side.LEFT, text="l"), answer(Side.RIGHT, text="r"))
+    stage.arena.view = stage.session.seen = view(done, mode=Mode.BATTLE, can_vote=True, vote_token="old")
+    stage.arena.refusal = NotNow("Read both <answers> first.")
+    changes = await stage.chat.vote(Outcome.LEFT)(REQUEST, stage.session, [])
+    assert "Read both &lt;answers&gt; first." in changes[stage.on.told]
+    assert changes[stage.on.ballot]["visible"] is True
 
 
-@pytest.mark.parametrize(("row", "text"), [(1, "I never said this."), (99, "x"), (0, "  ")])
-async def test_an_edit_that_means_no_question_changes_nothing(chat: Chat, row: int, text: str) -> None:
-    conversation = await asked_and_answered(chat, "one?")
-    view = await chat.ask_differently(SimpleNamespace(index=row, value=text), conversation, "tiny-chat")
-    assert [turn.question for turn in conversation.turns] == ["one?"]
-    assert view.log[0]["content"][0]["text"] == "one?"  # the browser has shown its own idea already
+async def test_a_later_question_is_not_overwritten_by_an_earlier_ones_end() -> None:
+    """`settle` of the first answer asks how things stand while the second is done already."""
+    stage = Stage(Mode.DIRECT)
+    stage.session.seen, finished = asked(), view(turn("Hi", answer(text="Done.")))
+
+    async def late(who: object, conversation_id: str) -> Any:
+        stage.session.seen = finished
+        return asked()
+
+    stage.arena.conversation = late  # type: ignore[method-assign]
+    await stage.chat.settle(REQUEST, stage.session)
+    assert stage.session.seen is finished
 
 
-async def test_undo_puts_the_question_back_into_the_box(chat: Chat) -> None:
-    conversation = await asked_and_answered(chat, "one?")
-    view = await chat.undo(conversation)
-    assert (view.question, view.log) == ("one?", [])
+@pytest.mark.parametrize(
+    ("names", "mode", "problem"),
+    [
+        ((), Mode.BATTLE, words.NO_MODEL),
+        (("a",), Mode.BATTLE, words.ONE_MODEL),
+        (("a", "b"), Mode.BATTLE, ""),
+        (("a",), Mode.DIRECT, ""),
+        ((), Mode.DIRECT, words.NO_MODEL),
+    ],
+)
+async def test_what_is_missing_is_said_above_the_box(names: tuple[str, ...], mode: Mode, problem: str) -> None:
+    stage = Stage(mode)
+    stage.arena.names = names
+    changes = await stage.chat.refresh(REQUEST, stage.session, *(None for _ in stage.on.pickers))
+    assert problem in changes[stage.on.notice]
+    assert bool(changes[stage.on.notice]) is bool(problem)
 
 
-async def test_a_new_chat_breaks_the_running_answer_off(chat: Chat, api: FakeApi) -> None:
-    api.held_after, conversation = 0, Conversation()
-    await chat.ask("Hi", conversation, "tiny-chat")
-    answer, views = conversation.current, chat.answer(TAB, conversation, *SETTINGS)
-    await anext(views)
-    assert await asyncio.to_thread(api.was_asked.wait, 5)
-    assert (await chat.start_over(conversation)).log == []
-    # The old answer's handler ends without a word: the page belongs to the new chat.
-    assert [view async for view in views] == []
-    assert await asyncio.to_thread(api.was_left.wait, 5)
-    assert answer is not None
-    assert answer.ending is Ending.STOPPED
+async def test_while_it_is_blind_no_request_is_shown() -> None:
+    stage = Stage(Mode.BATTLE)
+    stage.session.seen = view(turn("Hi", answer(Side.LEFT, text="l")), mode=Mode.BATTLE)
+    assert await stage.chat.command(REQUEST, stage.session, *PARAMETERS) == words.CURL_AFTER_VOTE
 
 
-async def test_a_tab_that_is_gone_breaks_its_answer_off(chat: Chat, api: FakeApi) -> None:
-    api.held_after, conversation = 0, Conversation()
-    await chat.ask("Hi", conversation, "tiny-chat")
-    views = chat.answer(TAB, conversation, *SETTINGS)
-    await anext(views)
-    assert await asyncio.to_thread(api.was_asked.wait, 5)
-    await chat.leave(TAB)
-    assert await asyncio.to_thread(api.was_left.wait, 5)
-    assert [view async for view in views][-1].send["visible"]
-    await chat.leave(TAB)  # as every tab does in the end, also without an answer
-
-
-async def test_a_page_that_is_right_is_told_nothing(chat: Chat) -> None:
-    conversation = Conversation()
-    first = await chat.refresh(conversation, None, None)
-    assert first.model["value"] == "tiny-chat"
-    assert await chat.refresh(conversation, "tiny-chat", first.shown) == (SAME, SAME, SAME)
-
-
-async def test_a_new_model_leaves_the_choice_alone(chat: Chat, api: FakeApi) -> None:
-    conversation = Conversation()
-    shown = (await chat.refresh(conversation, None, None)).shown
-    api.models.insert(0, "newcomer")
-    picker = await chat.refresh(conversation, "tiny-chat", shown)
-    assert picker.model["choices"] == [("newcomer", "newcomer"), ("tiny-chat", "tiny-chat")]
-    assert "value" not in picker.model
-
-
-async def test_the_command_shows_the_last_request_at_the_pages_origin(chat: Chat) -> None:
-    conversation = await asked_and_answered(chat, "one?")
-    command = await chat.command(TAB, conversation, "tiny-chat", *SETTINGS)
-    assert "http://box:8000/v1/chat/completions" in command
-    assert "one?" in command
+def test_what_was_not_foreseen_is_told_without_its_words(caplog: pytest.LogCaptureFixture) -> None:
+    changes = in_words("told", RuntimeError("a secret path"))
+    assert words.LOST in changes["told"]
+    assert "a secret path" in caplog.text

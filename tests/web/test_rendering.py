@@ -1,78 +1,124 @@
 from typing import Any
 
+import gradio as gr
 import pytest
 
-from fastchat.web.rendering import WAITING, facts, log_of, turn_of_row
-from fastchat.web.session import Answer, Conversation, Ending
+from fastchat.arena.records import Ending, FilePart, Side, TextPart, Thumb
+from fastchat.arena.views import ConversationView
+from fastchat.web.rendering import (
+    WAITING,
+    answer_of_row,
+    facts,
+    log_of,
+    split_thought,
+    thumbs_of,
+    turn_of_question,
+)
+from tests.web.scenes import answer, turn, view
+
+IMAGE = FilePart(type="image", file_id="f 1", media_type="image/png", name='a "b".png')
 
 
-def texts(conversation: Conversation) -> list[tuple[str, str]]:
-    return [(row["role"], row["content"][0]["text"]) for row in log_of(conversation)]
+def texts(shown: ConversationView | None, side: Side = Side.LEFT) -> list[tuple[str, str]]:
+    return [(row["role"], row["content"][0]["text"]) for row in log_of(shown, side)]
 
 
-def ended(ending: Ending = Ending.COMPLETE, failure: str = "", **fields: Any) -> Answer:
-    answer = Answer("tiny-chat", **fields)
-    answer.end(ending, now=0, failure=failure)
-    return answer
+def test_rows_are_what_gradio_would_make_of_them() -> None:
+    """They are handed to the browser as they are; Gradio's own way is the oracle."""
+    shown = view(turn("one?", answer(reasoning="Hm.", text="Here:\n    if x:\n        return")))
+    given = log_of(shown, Side.LEFT)
+    made = gr.Chatbot().postprocess([row | {"content": row["content"]} for row in given]).model_dump()
+    assert [dict(row, metadata=_without_none(row["metadata"])) for row in made] == given
+
+
+def _without_none(metadata: dict[str, Any] | None) -> dict[str, Any] | None:
+    return {key: value for key, value in metadata.items() if value is not None} if metadata else None
+
+
+def test_nothing_is_shown_of_no_conversation() -> None:
+    assert log_of(None, Side.LEFT) == []
 
 
 def test_an_answer_without_a_token_is_shown_as_waiting() -> None:
-    conversation = Conversation()
-    conversation.ask("one?", Answer("tiny-chat"))
-    assert texts(conversation) == [("user", "one?"), ("assistant", WAITING)]
+    assert texts(view(turn("one?", answer(ending=None)))) == [("user", "one?"), ("assistant", WAITING)]
+
+
+def test_each_side_sees_its_own_answer() -> None:
+    shown = view(turn("one?", answer(Side.LEFT, text="l"), answer(Side.RIGHT, text="r")))
+    assert texts(shown, Side.LEFT)[1] == ("assistant", "l")
+    assert texts(shown, Side.RIGHT)[1] == ("assistant", "r")
 
 
 def test_facts_follow_an_answer_that_ended() -> None:
-    conversation = Conversation()
-    conversation.ask("one?", ended(text="one."))
-    assert texts(conversation)[1:] == [("assistant", "one."), ("assistant", '<div class="fc-facts">tiny-chat</div>')]
+    shown = view(turn("one?", answer(text="one.", model="tiny-chat")))
+    assert texts(shown)[1:] == [("assistant", "one."), ("assistant", '<div class="fc-facts">tiny-chat</div>')]
 
 
-def test_indented_code_keeps_its_indentation() -> None:
-    conversation = Conversation()
-    conversation.ask("code?", ended(text="Here:\n    if x:\n        return"))
-    row = log_of(conversation)[1]
-    assert row["content"] == [{"type": "text", "text": "Here:\n    if x:\n        return"}]
+def test_of_a_blind_answer_no_facts_are_shown() -> None:
+    assert texts(view(turn("one?", answer(text="one."))))[1:] == [("assistant", "one.")]
 
 
 def test_reasoning_is_open_while_it_is_written_and_folded_afterwards() -> None:
-    conversation, answer = Conversation(), Answer("tiny-chat", reasoning="Hm.")
-    conversation.ask("one?", answer)
-    assert log_of(conversation)[1]["metadata"] == {"title": "Reasoning", "status": "pending"}
-    answer.text = "one."
-    assert log_of(conversation)[1]["metadata"] == {"title": "Reasoning", "status": "done"}
+    def metadata(**fields: Any) -> object:
+        return log_of(view(turn("one?", answer(reasoning="Hm.", ending=None, **fields))), Side.LEFT)[1]["metadata"]
+
+    assert metadata() == {"title": "Reasoning", "status": "pending"}
+    assert metadata(text="one.") == {"title": "Reasoning", "status": "done"}
 
 
-def test_a_failure_cannot_smuggle_in_markup() -> None:
-    conversation = Conversation()
-    conversation.ask("one?", ended(Ending.FAILED, failure="<img src=x>"))
-    assert "&lt;img src=x&gt;" in texts(conversation)[1][1]
+def test_a_failure_and_a_files_name_cannot_smuggle_in_markup() -> None:
+    shown = view(turn((IMAGE, TextPart(text="?")), answer(ending=Ending.FAILED, failure="<img src=x>")))
+    rows = [text for _, text in texts(shown)]
+    assert 'alt="a &quot;b&quot;.png"' in rows[0]
+    assert 'src="api/arena/files/f%201"' in rows[0]
+    assert "&lt;img src=x&gt;" in rows[2]
 
 
 def test_a_row_of_the_log_leads_to_its_turn() -> None:
-    conversation = Conversation()
-    conversation.ask("one?", ended(text="one.", reasoning="Hm."))
-    conversation.ask("two?", ended(text="two."))
-    assert [turn_of_row(conversation, row) for row in (0, 4)] == [0, 1]
+    shown = view(
+        turn("one?", answer(text="one.", reasoning="Hm.", model="m")),
+        turn((IMAGE, TextPart(text="two?")), answer(text="two.", model="m")),
+    )
+    assert [turn_of_question(shown, Side.LEFT, row) for row in (0, 5)] == [0, 1]
+    assert [turn_of_question(shown, Side.LEFT, row) for row in (-1, 1, 3, 4, 99, "0", None)] == [None] * 7
 
 
-@pytest.mark.parametrize("row", [-1, 1, 3, 99])
-def test_a_row_that_holds_no_question_leads_nowhere(row: int) -> None:
-    conversation = Conversation()
-    conversation.ask("one?", ended(text="one.", reasoning="Hm."))
-    assert turn_of_row(conversation, row) is None
+def test_a_row_of_the_log_leads_to_its_answer() -> None:
+    shown = view(turn("one?", answer(text="one.")), turn("two?", answer(text="two.")))
+    found = answer_of_row(shown, Side.LEFT, 3)
+    assert found is not None
+    assert found.text == "two."
+    assert answer_of_row(shown, Side.LEFT, 9) is None
+
+
+def test_thumbs_stand_beside_every_row_of_their_answer() -> None:
+    shown = view(turn("one?", answer(text="one.", model="m", thumb=Thumb.UP)), turn("two?", answer(text="two.")))
+    assert thumbs_of(shown, Side.LEFT) == ["Like", "Like", None]
 
 
 def test_facts_tell_tokens_speed_and_wait() -> None:
-    answer = Answer("tiny-chat", completion_tokens=41)
-    answer.begin(now=0)
-    answer.grow(text="a", reasoning="", now=0.25)
-    answer.end(Ending.COMPLETE, now=2.25)
-    assert facts(answer) == "tiny-chat · 41 tokens · 20 tokens/s · first token after 0.25 s"
+    told = answer(model="tiny-chat", completion_tokens=41, tokens_per_s=20.0, first_token_s=0.25)
+    assert facts(told) == "tiny-chat · 41 tokens · 20 tokens/s · first token after 0.25 s"
 
 
 @pytest.mark.parametrize(
-    ("ending", "words"), [(Ending.STOPPED, "stopped"), (Ending.CUT_OFF, "cut off at the token limit")]
+    ("ending", "words"),
+    [(Ending.STOPPED, "stopped"), (Ending.CUT_OFF, "cut off at the token limit"), (Ending.INTERRUPTED, "interrupted")],
 )
 def test_facts_tell_why_an_answer_is_incomplete(ending: Ending, words: str) -> None:
-    assert facts(ended(ending)) == f"tiny-chat · {words}"
+    assert facts(answer(ending=ending)).startswith(words)
+
+
+@pytest.mark.parametrize(
+    ("text", "thought", "said"),
+    [
+        ("plain", "", "plain"),
+        ("<think>why", "why", ""),
+        ("<think>why</think>\n\nthus", "why", "thus"),
+        ("\n<think>\nwhy\n</think>thus", "why", "thus"),
+        ("why</think>thus", "why", "thus"),  # the prompt ended with the opening tag
+        ("a <think> in a sentence", "", "a <think> in a sentence"),
+    ],
+)
+def test_thoughts_in_the_text_are_told_apart(text: str, thought: str, said: str) -> None:
+    assert split_thought(text) == (thought, said)

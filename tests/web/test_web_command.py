@@ -4,12 +4,10 @@ import socket
 import subprocess
 import sys
 import urllib.request
-from pathlib import Path
 
 import pytest
 
 from fastchat.core.errors import SetupError
-from fastchat.web.logins import Login, read_logins
 from fastchat.web.settings import WebSettings
 from tests.web.server import Server
 
@@ -18,17 +16,15 @@ def settings(*flags: str) -> WebSettings:
     return WebSettings.from_argv(flags, prog="fastchat web", description="")
 
 
-@pytest.mark.parametrize(
-    ("flags", "word"),
-    [
-        (["--moderate"], "later version"),
-        (["--show-terms-of-use"], "later version"),
-        (["--use-remote-storage"], "not logged"),
-    ],
-)
-def test_a_flag_of_old_that_cannot_be_met_gets_a_word(flags: list[str], word: str) -> None:
-    with pytest.raises(SetupError, match=word):
-        settings(*flags)
+def test_a_flag_of_old_that_cannot_be_met_gets_a_word() -> None:
+    with pytest.raises(SetupError, match="database"):
+        settings("--use-remote-storage")
+
+
+@pytest.mark.parametrize("flag", ["--vision-arena", "--random-questions"])
+def test_a_flag_of_old_that_means_nothing_any_more_is_let_pass(flag: str, caplog: pytest.LogCaptureFixture) -> None:
+    settings(flag)
+    assert "has no effect" in caplog.text
 
 
 def test_it_starts_as_fastchats_did() -> None:
@@ -50,27 +46,6 @@ def test_readers_are_shown_the_address_they_came_by_when_the_gateway_fronts_the_
     assert settings("--fd", "5", "--public-api-url", "https://api.example").shown_api_url == "https://api.example"
 
 
-@pytest.mark.parametrize("text", ["ada:enigma,bob:b:c", "ada:enigma\n bob:b:c \n"])
-def test_logins_stand_by_comma_or_by_line(tmp_path: Path, text: str) -> None:
-    file = tmp_path / "logins"
-    file.write_text(text)
-    assert read_logins(str(file)) == [Login("ada", "enigma"), Login("bob", "b:c")]
-
-
-@pytest.mark.parametrize("text", ["", "ada", "ada:", ":enigma"])
-def test_logins_that_are_none_are_refused_unseen(tmp_path: Path, text: str) -> None:
-    file = tmp_path / "logins"
-    file.write_text(text)
-    with pytest.raises(SetupError) as refusal:
-        read_logins(str(file))
-    assert "enigma" not in refusal.value.message
-
-
-def test_a_missing_file_of_logins_is_named() -> None:
-    with pytest.raises(SetupError, match="/nowhere/logins"):
-        read_logins("/nowhere/logins")
-
-
 def test_help_does_not_wait_for_gradio() -> None:
     program = """
 import sys
@@ -78,12 +53,12 @@ from fastchat.commands.web import main
 try:
     main(["--help"])
 finally:
-    assert not {"gradio", "openai"} & set(sys.modules)
+    assert not {"gradio", "sqlalchemy"} & set(sys.modules)
 """
     subprocess.run([sys.executable, "-c", program], check=True, stdout=subprocess.DEVNULL)
 
 
-@pytest.mark.parametrize("package", ["gradio", "openai"])
+@pytest.mark.parametrize("package", ["gradio", "sqlalchemy", "cryptography"])
 def test_a_missing_package_is_named_with_its_remedy(package: str) -> None:
     program = f"""
 import sys

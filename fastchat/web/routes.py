@@ -1,0 +1,58 @@
+"""What the page's server answers beside Gradio: health, icon, shared conversations, and whether models have changed."""
+
+from collections.abc import Callable, Sequence
+from secrets import token_hex
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import Scope
+
+from fastchat.access.people import Visitor
+from fastchat.arena.service import Arena
+from fastchat.arena.views import share_path
+from fastchat.client.fleet import Fleet
+from fastchat.core.errors import NotFound
+from fastchat.web import shared_page, theme, words
+from fastchat.web.models import version_of
+from fastchat.web.settings import API_URL, WebSettings
+
+_NEVER_KEPT = {"cache-control": "no-store"}
+
+
+def own_routes(
+    arena: Arena, fleet: Fleet, identify: Callable[[Scope], Visitor], settings: WebSettings, product: str
+) -> Sequence[BaseRoute]:
+    instance = token_hex(8)  # another one after a restart, which has forgotten what open pages show
+
+    async def health(_: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    async def favicon(_: Request) -> Response:
+        return Response(theme.asset("icon.svg"), media_type="image/svg+xml")
+
+    async def docs(_: Request) -> Response:
+        """Behind the gateway this path is the gateway's own page; where the page runs alone, its link leads there."""
+        return RedirectResponse(f"{(settings.shown_api_url or API_URL).rstrip('/')}/docs")
+
+    async def changes(_: Request) -> Response:
+        """Asked by every open page every few seconds, so it costs next to nothing and tells no name."""
+        return PlainTextResponse(f"{instance} {version_of(list(fleet.models))}", headers=_NEVER_KEPT)
+
+    async def shared(request: Request) -> Response:
+        share_id = request.path_params["share_id"]
+        try:
+            view = await arena.shared(share_id, identify(request.scope))
+        except NotFound:
+            return PlainTextResponse(words.NOT_SHARED, 404, headers=_NEVER_KEPT)
+        files = f"../api/arena/shared/{share_id}/files/"
+        page = shared_page.shared_page(view, root="../", files=files, product=product)
+        return HTMLResponse(page, headers=shared_page.HEADERS)
+
+    return [
+        Route("/health", health),
+        Route("/favicon.ico", favicon),
+        Route("/docs", docs),
+        Route("/models-version", changes),
+        Route(share_path("{share_id}"), shared),
+    ]
