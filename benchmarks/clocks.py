@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Iterable
+from pathlib import Path
 
 import psutil
 
@@ -18,3 +19,10 @@ def _cpu_s(pid: int) -> float:
         return float(times.user + times.system)
     # What clock_getcpuclockid(3) computes. /proc counts in ticks of 10 ms, this clock in nanoseconds.
     return time.clock_gettime_ns((~pid << 3) | 2) / 1e9
+
+
+def waited_s(pids: Iterable[int]) -> float:
+    """Seconds that these processes' main threads could have run but had no core: what others took from them. Linux."""
+    if sys.platform != "linux":
+        return 0.0
+    return sum(int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) for pid in pids) / 1e9

@@ -26,6 +26,8 @@ Clock: TypeAlias = Callable[[], float]
 @dataclass(frozen=True, slots=True)
 class Pace:
     flush_s: float = 0.1  # shortest time between two pieces that are shown
+    busy_flush_s: float = 0.2  # the same while more conversations than `busy_above` are being answered
+    busy_above: int = 100
     answer_s: float = 600.0  # longest time for one answer
     grace_s: float = 30.0  # how long an answer goes on while nobody follows it
     drain_s: float = 10.0  # how long the end of the process waits for what has been written to be stored
@@ -161,9 +163,11 @@ class Writing:
         *,
         first_token_wait_s: float,
         clock: Clock,
+        flush_s: Callable[[], float] | None = None,  # in place of the pace's
     ) -> None:
         self._chat = chat
         self._pace = pace
+        self._flush_s = flush_s or (lambda: pace.flush_s)
         self._first_token_wait_s = first_token_wait_s
         self._sheets = [_Sheet(commission, clock) for commission in commissions]
         self._news = asyncio.Event()
@@ -220,7 +224,7 @@ class Writing:
                 return
             if ended > before:
                 side_ended()
-            await asyncio.sleep(self._pace.flush_s)
+            await asyncio.sleep(self._flush_s())
 
     def _growth(self) -> Growth:
         return Growth(

@@ -163,6 +163,11 @@ class Live:
     def __len__(self) -> int:
         return len(self._conversations)
 
+    def flush_s(self) -> float:
+        """How long to gather what is shown: the more conversations, the longer, or one process cannot keep up."""
+        pace = self._pace
+        return pace.flush_s if len(self) <= pace.busy_above else pace.busy_flush_s
+
     def get(self, conversation_id: str) -> LiveConversation | None:
         live = self._conversations.get(conversation_id)
         return None if live is None or live.has_ended else live

@@ -160,7 +160,14 @@ class Turns:
             parameters = entrant.parameters(conversation.sampling, mode)
             commissions.append(Commission(answer, entrant.served.name, messages, parameters))
         wait_s = config.integrity.first_token_wait_s
-        writing = Writing(self._chat, commissions, self._pace, first_token_wait_s=wait_s, clock=self._clock)
+        writing = Writing(
+            self._chat,
+            commissions,
+            self._pace,
+            first_token_wait_s=wait_s,
+            clock=self._clock,
+            flush_s=self._live.flush_s,
+        )
 
         async def keep(answered: Conversation) -> Conversation:
             return await self._keep(who, venue, answered)

@@ -34,7 +34,7 @@ class GatewayOptions:
     idle_s: float
     drain_s: float
     endpoints: Sequence[Endpoint] = ()  # those of a register file
-    proxies: TrustedProxies = TrustedProxies()  # in front of us
+    proxies: TrustedProxies | None = None  # those in front of us; nobody is trusted without
 
 
 async def run_gateway(options: GatewayOptions, listener: Listener, ring: KeyRing, cors: Cors | None) -> None:

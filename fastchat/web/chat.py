@@ -17,7 +17,7 @@ from fastchat.core.errors import FastChatError, NoWorker
 from fastchat.web import words
 from fastchat.web.composer import EMPTY, Draft, forget_files, is_blank, parts_of
 from fastchat.web.curl import commands, origin_of, shell_block
-from fastchat.web.following import Traffic, follow
+from fastchat.web.following import follow
 from fastchat.web.layout import Widgets, head_of
 from fastchat.web.markup import escaped
 from fastchat.web.models import choices
@@ -38,7 +38,6 @@ class Backend:
     arena: Arena
     identify: Callable[[gr.Request], Visitor]
     pace: Pace
-    traffic: Traffic
     running: Callable[[], Sequence[str]]  # names of all models that answer, listed or not
     name: str = DEFAULT  # of the arena that is shown
     api_url: str | None = None  # what readers are shown; None: the page's own origin
@@ -135,7 +134,7 @@ class Chat:
         events = self._arena.follow(who, seen.conversation_id)
         before = seen.model_copy(update={"turns": seen.turns[:-1]})
         above = [log_of(before, pane.side) for pane in self._on.panes]
-        async with aclosing(follow(events, self._backend.pace, self._backend.traffic)) as views:
+        async with aclosing(follow(events, self._backend.pace)) as views:
             async for view in views:
                 if session.seen is None or session.seen.turns[-1].message_id != turn:
                     return  # the reader has moved on, and the page belongs to what came after

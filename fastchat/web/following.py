@@ -1,9 +1,11 @@
-"""An answer while it is written: the arena's events, gathered into as many updates as a page can use."""
+"""An answer while it is written: the arena's events as views of the whole conversation.
+
+As often as the arena has more: it gathers what comes, and knows how many are being written to.
+"""
 
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator
-from dataclasses import dataclass
 
 from fastchat.arena.records import Side
 from fastchat.arena.views import AnswerView, ConversationView, Event, StateEvent
@@ -11,16 +13,6 @@ from fastchat.core.errors import FastChatError
 from fastchat.web.settings import Pace
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class Traffic:
-    """How many pages are being written to at this moment; shared by all of them."""
-
-    active: int = 0
-
-    def flush_s(self, pace: Pace) -> float:
-        return pace.flush_s if self.active <= pace.busy_above else pace.busy_flush_s
 
 
 class Progress:
@@ -56,9 +48,7 @@ class Progress:
         return answer.model_copy(update=grown)
 
 
-async def follow(
-    events: AsyncIterator[Event], pace: Pace, traffic: Traffic
-) -> AsyncGenerator[ConversationView | None, None]:
+async def follow(events: AsyncIterator[Event], pace: Pace) -> AsyncGenerator[ConversationView | None, None]:
     """The conversation each time there is more to show; the same again as a sign of life; None if nothing came yet.
 
     The reading is a task of its own, so that news can be waited for with a limit. It cannot be a task group: Gradio may
@@ -66,17 +56,14 @@ async def follow(
     """
     progress, news = Progress(), asyncio.Event()
     reader = asyncio.create_task(_read(events, progress, news))
-    traffic.active += 1
     try:
         while not reader.done():
             if not news.is_set():  # the usual case needs no clock, and this runs ten times a second for every reader
                 await _within(pace.sign_of_life_s, news)
             news.clear()
             yield progress.brought_up_to_date()
-            await asyncio.sleep(traffic.flush_s(pace))
         yield progress.brought_up_to_date()
     finally:
-        traffic.active -= 1
         reader.cancel()
         await asyncio.wait([reader])
 

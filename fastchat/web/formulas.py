@@ -10,4 +10,6 @@ _CODE_OR_FORMULA = re.compile(
 
 def mark_formulas(text: str) -> str:
     r"""Rewrite `$x$` as `\(x\)`: the page takes only what cannot be mistaken as a formula, and `$` can."""
+    if "$" not in text:  # nearly every answer; the pattern would read all of it at every update
+        return text
     return _CODE_OR_FORMULA.sub(lambda found: found["code"] or rf"\({found['formula']}\)", text)

@@ -10,7 +10,6 @@ from fastchat.arena.records import FilePart, Mode, Outcome, Side, TextPart
 from fastchat.core.errors import NotNow
 from fastchat.web import words
 from fastchat.web.chat import Backend, Chat, in_words
-from fastchat.web.following import Traffic
 from fastchat.web.layout import Widgets, lay_out
 from fastchat.web.session import Session
 from fastchat.web.settings import Limits, Pace
@@ -33,7 +32,6 @@ class Stage:
                 arena=self.arena,
                 identify=lambda _: SOMEBODY,
                 pace=Pace(),
-                traffic=Traffic(),
                 running=lambda: self.arena.names,
             ),
         )

@@ -4,11 +4,11 @@ from collections.abc import AsyncIterator, Sequence
 from fastchat.arena.records import Side
 from fastchat.arena.views import ConversationView, DeltaEvent, Event, StateEvent
 from fastchat.core.errors import NotFound
-from fastchat.web.following import Traffic, follow
+from fastchat.web.following import follow
 from fastchat.web.settings import Pace
 from tests.web.scenes import answer, turn, view
 
-FAST = Pace(flush_s=0.0, busy_flush_s=0.0, sign_of_life_s=0.01)
+FAST = Pace(sign_of_life_s=0.01)
 OPEN = view(turn("Hi", answer(ending=None)))
 
 
@@ -20,7 +20,7 @@ async def told(*events: Event | Exception) -> AsyncIterator[Event]:
 
 
 async def all_of(*events: Event | Exception) -> Sequence[ConversationView | None]:
-    return [shown async for shown in follow(told(*events), FAST, Traffic())]
+    return [shown async for shown in follow(told(*events), FAST)]
 
 
 def text_of(shown: ConversationView | None) -> str:
@@ -55,7 +55,7 @@ async def test_there_is_a_sign_of_life_while_nothing_comes() -> None:
         yield StateEvent(conversation=OPEN)
         await silence.wait()
 
-    views = follow(events(), FAST, Traffic())
+    views = follow(events(), FAST)
     assert [await anext(views) for _ in range(3)] == [OPEN] * 3
     await views.aclose()
 
@@ -70,19 +70,11 @@ async def test_closing_ends_the_following() -> None:
         finally:
             is_closed.set()
 
-    traffic = Traffic()
-    views = follow(events(), FAST, traffic)
+    views = follow(events(), FAST)
     await anext(views)
-    assert traffic.active == 1
     await views.aclose()
     await asyncio.wait_for(is_closed.wait(), 1)
-    assert traffic.active == 0
 
 
 async def test_a_refusal_ends_it_with_what_there_was() -> None:
     assert (await all_of(StateEvent(conversation=OPEN), NotFound("Gone.")))[-1] == OPEN
-
-
-def test_who_has_many_readers_shows_less_often() -> None:
-    pace = Pace()
-    assert (Traffic(100).flush_s(pace), Traffic(101).flush_s(pace)) == (0.1, 0.2)

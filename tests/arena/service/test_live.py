@@ -206,3 +206,13 @@ async def test_the_faster_side_is_not_seen_before_the_slower_has_begun(set_up: S
     _, delta, *_ = await following
     assert isinstance(delta, DeltaEvent)
     assert all(delta.text.values())
+
+
+async def test_who_has_many_to_write_to_shows_less_often(tmp_path: Path, empty_store: Path) -> None:
+    pace = replace(QUICK, flush_s=0.001, busy_flush_s=0.002, busy_above=1)
+    async with stage(tmp_path, empty_store, pace=pace) as set_up:
+        live = set_up.arena._live
+        for expected in (0.001, 0.002):
+            await begin(set_up, held_before=0)
+            assert live.flush_s() == expected
+        let_go(set_up)
