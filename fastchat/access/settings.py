@@ -1,6 +1,7 @@
 """Who may come in, as flags: to be mixed into the settings of a server, which then asks for `access`."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from starlette.types import ASGIApp
 
@@ -11,7 +12,7 @@ from fastchat.access.keys import KeyRing
 from fastchat.access.oidc import Oidc, OidcSettings
 from fastchat.access.passwords import Passwords
 from fastchat.access.same_origin import SameOriginOnly
-from fastchat.access.sign_in import SignIn, SignInOptions
+from fastchat.access.sign_in import SignIn, SignInOptions, SignInWords
 from fastchat.access.visitors import Visitors, VoterCookies
 from fastchat.core.errors import SetupError
 from fastchat.core.settings import Items, Settings, setting
@@ -53,7 +54,9 @@ class AccessSettings(Settings):
     oidc_groups_claim: str = setting("groups", "what the provider calls groups")
     oidc_unverified_email: bool = setting(False, "take addresses that the provider does not say to have verified")
 
-    def access(self, key: bytes, *, product: str = "FastChat") -> Access:
+    def access(
+        self, key: bytes, *, product: str = "FastChat", words: Callable[[str], SignInWords] | None = None
+    ) -> Access:
         """
         Raises:
             SetupError: a file cannot be read, or settings do not fit together.
@@ -68,6 +71,7 @@ class AccessSettings(Settings):
         proxies = TrustedProxies.parse(self.trusted_proxies, address_header=self.address_header)
         visitors = Visitors(key, directory, proxies)
         options = SignInOptions(product, self.public_url, self.gradio_root_path or "")
+        options = replace(options, words=words) if words else options
         return Access(visitors, SignIn(visitors, Oidc(provider) if provider else None, options), options.root)
 
     def _oidc(self) -> OidcSettings | None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any
@@ -21,7 +21,7 @@ from fastchat.access.oidc import Oidc
 from fastchat.access.same_origin import require_same_origin
 from fastchat.access.secret import keyed_hash
 from fastchat.access.visitors import Visitors
-from fastchat.core.errors import AuthenticationFailed, FastChatError, InvalidRequest, UnknownRoute
+from fastchat.core.errors import AuthenticationFailed, FastChatError, InvalidRequest, RateLimited, UnknownRoute
 from fastchat.core.http import read_body
 
 _FORM_LIMIT = 16 * 1024
@@ -48,11 +48,35 @@ def _per_name() -> RateLimit:
 
 
 @dataclass(frozen=True, slots=True)
+class SignInWords:
+    """What the page says, in one language."""
+
+    language: str = "en"
+    sign_in: str = "Sign in"
+    sign_in_to: str = "Sign in to {product}"
+    sign_in_with: str = "Sign in with {provider}"
+    user_name: str = "Name"
+    password: str = "Password"
+    or_else: str = "or"
+    wrong_password: str = "The name or the password is not right."
+    too_often: str = "That was tried too often. Try again in {seconds} s."
+    no_logins: str = "There are no logins on this server."
+
+
+_ENGLISH = SignInWords()
+
+
+def _in_english(accept_language: str) -> SignInWords:
+    return _ENGLISH
+
+
+@dataclass(frozen=True, slots=True)
 class SignInOptions:
     product: str = "FastChat"
     public_url: str | None = None  # where browsers find us, where the Host header does not tell; may end in a path
     root_path: str = ""  # that path alone, where the rest of the address is told
     session_s: int = 14 * 86400
+    words: Callable[[str], SignInWords] = _in_english  # for an `Accept-Language`
     by_address: RateLimit = field(default_factory=_per_address)
     by_name: RateLimit = field(default_factory=_per_name)
 
@@ -84,7 +108,7 @@ class SignIn:
         wanted = safe_path(request.query_params.get("next"))
         if self._visitors.person(request.scope):
             return self._go_on(wanted)
-        return self._render(wanted)
+        return self._render(request, wanted)
 
     async def submit(self, request: Request) -> Response:
         form: Mapping[str, str] = {}
@@ -96,16 +120,16 @@ class SignIn:
             async with self._scrypts:
                 person = await asyncio.to_thread(self._visitors.directory.by_password, user, password)
             if person is None:
-                raise AuthenticationFailed("The name or the password is not right.")
+                raise AuthenticationFailed(_ENGLISH.wrong_password)
         except FastChatError as error:
-            return self._render(safe_path(form.get("next")), error, user=form.get("username", ""))
+            return self._render(request, safe_path(form.get("next")), error, user=form.get("username", ""))
         return self._welcome(request, SignedIn(person, Source.PASSWORD), safe_path(form.get("next")))
 
     async def leave(self, request: Request) -> Response:
         try:
             require_same_origin(request.scope, self._visitors.proxies)
         except FastChatError as error:
-            return self._render("/", error)
+            return self._render(request, "/", error)
         return self._with_cookie(self._go_on("/"), request, SESSION, "", max_age_s=0)
 
     async def depart(self, request: Request) -> Response:
@@ -115,7 +139,7 @@ class SignIn:
             self._admit(request)
             departure = await oidc.begin(f"{self._own_url(request)}/login/oidc/callback")
         except FastChatError as error:
-            return self._render(wanted, error)
+            return self._render(request, wanted, error)
         carried = self._seal({"attempt": departure.attempt, "next": wanted}, SIGNING_IN, _ATTEMPT_S)
         response = RedirectResponse(departure.url, 303, {"cache-control": "no-store"})
         return self._with_cookie(response, request, SIGNING_IN, carried, max_age_s=_ATTEMPT_S)
@@ -132,7 +156,7 @@ class SignIn:
             person = await oidc.finish(request.query_params, carried["attempt"])
         except FastChatError as error:
             # Used or not, an attempt is good for one answer.
-            return self._with_cookie(self._render(wanted, error), request, SIGNING_IN, "", max_age_s=0)
+            return self._with_cookie(self._render(request, wanted, error), request, SIGNING_IN, "", max_age_s=0)
         response = self._welcome(request, SignedIn(person, Source.OIDC), wanted)
         return self._with_cookie(response, request, SIGNING_IN, "", max_age_s=0)
 
@@ -172,13 +196,15 @@ class SignIn:
     def _go_on(self, wanted: str) -> Response:
         return RedirectResponse(f"{self._options.root}{wanted}", 303, {"cache-control": "no-store"})
 
-    def _render(self, wanted: str, error: FastChatError | None = None, *, user: str = "") -> Response:
+    def _render(self, request: Request, wanted: str, error: FastChatError | None = None, *, user: str = "") -> Response:
+        words = self._options.words(request.headers.get("accept-language", ""))
         text = self._page.render(
+            words=words,
             product=self._options.product,
             root=self._options.root,
             next=wanted,
             user=user,
-            error=error.message if error else None,
+            error=_told(error, words) if error else None,
             has_passwords=bool(self._visitors.directory.passwords),
             provider=self._oidc.settings.title if self._oidc else None,
         )
@@ -186,6 +212,17 @@ class SignIn:
         if error is not None and error.retry_after_s is not None:
             headers["retry-after"] = str(error.retry_after_s)
         return HTMLResponse(text, error.status if error else 200, headers)
+
+
+def _told(error: FastChatError, words: SignInWords) -> str:
+    """In the reader's language where it is one of the usual things; providers say theirs in English."""
+    if words.language == _ENGLISH.language:
+        return error.message
+    if error.message == _ENGLISH.wrong_password:
+        return words.wrong_password
+    if isinstance(error, RateLimited) and error.retry_after_s is not None:
+        return words.too_often.format(seconds=error.retry_after_s)
+    return error.message
 
 
 def _load_page() -> Template:

@@ -125,6 +125,12 @@ class _Sheet:
             self._ending, self._error, self._ended_at = ending, error, self._clock()
         self.has_begun.set()
 
+    def drop(self, ending: Ending) -> None:
+        """Ended, with nothing of what has come: who was faster is not to be seen."""
+        self.end(ending)
+        self.text, self.reasoning = _Words(), _Words()
+        self._ending, self._error, self._first_at, self._usage = ending, "", None, None
+
     def as_shown(self) -> Answer:
         return replace(
             self.commission.answer,
@@ -139,12 +145,15 @@ class _Sheet:
         usage = self._usage
         written = replace(self.commission.answer, text=self.text.all, reasoning=self.reasoning.all)
         reasoning, text = without_thought(written)
+        ending, error = self._ending, self._error
+        if ending is not None and ending.is_whole and not (text or reasoning):
+            ending, error = Ending.FAILED, line_of(WorkerFailed("The answer is empty."))
         return replace(
             written,
             text=text,
             reasoning=reasoning,
-            ending=self._ending,
-            error=self._error,
+            ending=ending,
+            error=error,
             first_token_s=None if self._first_at is None else self._first_at - self._asked_at,
             duration_s=None if self._ended_at is None else self._ended_at - self._asked_at,
             prompt_tokens=usage.prompt_tokens if usage else None,
@@ -170,6 +179,7 @@ class Writing:
         self._flush_s = flush_s or (lambda: pace.flush_s)
         self._first_token_wait_s = first_token_wait_s
         self._sheets = [_Sheet(commission, clock) for commission in commissions]
+        self._holds_back = True  # nothing has been shown
         self._news = asyncio.Event()
 
     async def run(
@@ -191,12 +201,17 @@ class Writing:
         return tuple(sheet.as_written() for sheet in self._sheets)
 
     def stop(self, ending: Ending) -> None:
-        """End what has not ended. Not left to the reading task: cancelled before its first step, it takes none."""
+        """End what has not ended; of what nobody has seen yet, nothing stays.
+
+        Not left to the reading task: cancelled before its first step, it takes none.
+        """
         for sheet in self._sheets:
-            if not sheet.has_ended:
-                sheet.end(ending)
-                if sheet.reader is not None:
-                    sheet.reader.cancel()
+            is_being_read = not sheet.has_ended
+            if self._holds_back:
+                sheet.drop(ending)
+            sheet.end(ending)
+            if is_being_read and sheet.reader is not None:
+                sheet.reader.cancel()
         self._news.set()
 
     def as_shown(self) -> tuple[Answer, ...]:
@@ -211,6 +226,7 @@ class Writing:
                     await sheet.has_begun.wait()
         except TimeoutError:
             pass
+        self._holds_back = False
 
     async def _flow(self, show: Callable[[Growth], None], side_ended: Callable[[], None]) -> None:
         ended = 0

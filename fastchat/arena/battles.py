@@ -124,6 +124,11 @@ def can_vote(conversation: Conversation) -> bool:
     return len(answers) == len(conversation.sides) and all(answer.is_whole for answer in answers)
 
 
+def is_of_images(conversation: Conversation) -> bool:
+    """Whether its models were drawn, or would be, among those that take images."""
+    return bool(conversation.turns) and any(part.type == "image" for part in conversation.turns[0].question)
+
+
 def was_judged(conversation: Conversation) -> bool:
     """Whether the vote was on the last turn, which therefore stays as it is."""
     return conversation.vote is not None and not conversation.turns[-1].is_after_vote

@@ -26,3 +26,11 @@ def words_for(line: str, *, is_blind: bool) -> str:
     if sentence is None:  # an importer's line
         return SENTENCES["broke_off"] if is_blind else line
     return sentence if is_blind or not said else f"{sentence} ({said})"
+
+
+def parted(words: str) -> tuple[str | None, str]:
+    """The kind of failure that these words tell a reader, and what was added in brackets; pages say it in their language."""
+    for kind, sentence in _SENTENCES.items():
+        if words.startswith(sentence):
+            return kind, words[len(sentence) :].strip()
+    return None, words

@@ -12,10 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
+from fastchat.arena.pdf_words import words_of_pdf
 from fastchat.arena.prompting import printable
 from fastchat.arena.records import FilePart, Part, TextPart
 from fastchat.arena.store.store import Store
-from fastchat.core.errors import InvalidRequest, MissingPackage, NotFound, RequestTooLarge
+from fastchat.core.errors import InvalidRequest, NotFound, RequestTooLarge
 
 MIB = 2**20
 PDF = "application/pdf"
@@ -23,6 +24,7 @@ TEXT = "text/plain"
 IMAGES: Mapping[str, Literal["PNG", "JPEG", "WEBP"]] = {"image/png": "PNG", "image/jpeg": "JPEG", "image/webp": "WEBP"}
 _READABLE = ("PNG", "JPEG", "WEBP", "GIF", "BMP")  # of Pillow's formats those that browsers show
 _QUALITY = 90
+_READERS = 2  # at once; a great image unfolds into some hundred megabytes
 
 Kind: TypeAlias = Literal["image", "file"]
 
@@ -53,6 +55,7 @@ class Files:
     def __init__(self, store: Store, limits: FileLimits) -> None:
         self._store = store
         self._limits = limits
+        self._readers = asyncio.Semaphore(_READERS)
 
     async def add(
         self, voter_id: str, content: bytes, media_type: str, name: str, *, file_id: str, now: float
@@ -113,9 +116,11 @@ class Files:
         try:
             async with asyncio.timeout(self._limits.read_s):
                 if media_type.startswith("image/"):
-                    return await asyncio.to_thread(_drawn_anew, content, self._limits)
+                    async with self._readers:
+                        return await asyncio.to_thread(_drawn_anew, content, self._limits)
                 if media_type == PDF:
-                    return await asyncio.to_thread(_words_of_pdf, content, self._limits)
+                    async with self._readers:
+                        return await self._words_of_pdf(content)
                 if media_type.startswith("text/"):
                     return _plain(content, self._limits)
         except TimeoutError:
@@ -124,6 +129,15 @@ class Files:
             f"Files of the type {media_type[:80]!r} are not taken. Send a PNG, JPEG, WebP or GIF image, a PDF or text.",
             param="file",
         )
+
+    async def _words_of_pdf(self, content: bytes) -> Content:
+        words = await words_of_pdf(content, pages=self._limits.pages, chars=self._limits.chars)
+        if not (text := printable(words)):
+            raise InvalidRequest(
+                "There are no words in this PDF: its pages are pictures. Send the pages as images instead.",
+                param="file",
+            )
+        return Content("file", content, PDF, text)
 
 
 def _drawn_anew(content: bytes, limits: FileLimits) -> Content:
@@ -152,38 +166,6 @@ def _drawn_anew(content: bytes, limits: FileLimits) -> Content:
     file = io.BytesIO()
     pixels.save(file, IMAGES[target], quality=_QUALITY)
     return Content("image", file.getvalue(), target)
-
-
-def _words_of_pdf(content: bytes, limits: FileLimits) -> Content:
-    try:
-        from pypdf import PdfReader
-        from pypdf.errors import PyPdfError
-    except ImportError:
-        raise MissingPackage("pypdf", "arena", "Reading PDFs") from None
-    try:
-        reader = PdfReader(io.BytesIO(content))
-        if reader.is_encrypted and not reader.decrypt(""):
-            raise InvalidRequest("This PDF is protected by a password. Send one without.", param="file")
-        if len(reader.pages) > limits.pages:
-            raise RequestTooLarge(
-                f"This PDF has {len(reader.pages)} pages; at most {limits.pages} are read. Send a part of it."
-            )
-        words: list[str] = []
-        room = limits.chars
-        for page in reader.pages:
-            words.append(page.extract_text().strip())
-            room -= len(words[-1])
-            if room < 0:
-                raise RequestTooLarge(f"This PDF has more than {limits.chars:,} letters. Send a part of it.")
-    except (PyPdfError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OSError) as error:
-        # pypdf reports broken files by whatever it stumbles over.
-        raise InvalidRequest(f"This PDF cannot be read ({type(error).__name__}). Print it into a new one.") from None
-    text = printable("\n\n".join(page for page in words if page))
-    if not text:
-        raise InvalidRequest(
-            "There are no words in this PDF: its pages are pictures. Send the pages as images instead.", param="file"
-        )
-    return Content("file", content, PDF, text)
 
 
 def _plain(content: bytes, limits: FileLimits) -> Content:

@@ -17,7 +17,8 @@ from fastchat.arena.model_names import alternatives, families, identities, parts
 # Stands for any name, so that how one speaks of oneself is compiled once and not again for every set of models.
 _NAME = "\ue000"
 _DECORATION = re.compile(r"[*_`\"“”„«»‹›「」『』()\[\]<>#\ue000]")
-_QUOTED = re.compile(r"\"[^\"]*\"|“[^”]*”|«[^»]*»|„[^“”]*[“”]|「[^」]*」|『[^』]*』")
+# No opening mark inside: else each of many that nothing closes would have the whole text searched for its end.
+_QUOTED = re.compile(r"\"[^\"]*\"|“[^“”]*”|«[^«»]*»|„[^„“”]*[“”]|「[^「」]*」|『[^『』]*』")
 _ARTICLE = re.compile(r"\b(?:an?|the|eine?|der|die|das|une?|una|el|la|le|uma?|os?)\s*$")
 _KIND = re.compile(r"[\s-]*(?:\d|model|modell|modelo|modèle|ai\b|ki\b|ia\b|llm|assistant|chatbot|bot\b|family|series)")
 _MOST_FILLERS = 16

@@ -6,6 +6,7 @@ A follower gets the state, then what is added to it. Each event is put into byte
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import replace
 from functools import cached_property
 from types import TracebackType
 from typing import TypeAlias
@@ -22,11 +23,15 @@ Finish: TypeAlias = Callable[[Conversation], Awaitable[Conversation]]
 
 
 class Published:
-    """An event, and the same as it travels."""
+    """An event, and the same as it travels.
+
+    Each knows the one behind it, and nobody else does: what all followers have seen is forgotten.
+    """
 
     def __init__(self, number: int, event: Event) -> None:
         self.number = number
         self.event = event
+        self.following: Published | None = None
 
     @cached_property
     def sse(self) -> bytes:
@@ -42,7 +47,7 @@ class LiveConversation:
         self._writing = writing
         self._look = look
         self._grace_s = grace_s
-        self._published: list[Published] = []
+        self._newest = Published(0, StateEvent(conversation=look(conversation)))
         self._news = asyncio.Event()
         self._end: Published | None = None
         self._followers = 0
@@ -55,8 +60,15 @@ class LiveConversation:
 
     @property
     def conversation(self) -> Conversation:
-        """As its followers have seen it."""
-        return battles.answered(self._conversation, self._writing.as_shown())
+        """As its followers have seen it.
+
+        It is being answered until its answers are examined and kept: a vote before would be one past the moderators, on
+        what may be lost.
+        """
+        answers = self._writing.as_shown()
+        if all(answer.ending for answer in answers):
+            answers = tuple(replace(answer, ending=None, error="") for answer in answers)
+        return battles.answered(self._conversation, answers)
 
     def stop(self, ending: Ending = Ending.STOPPED) -> None:
         self._writing.stop(ending)
@@ -89,7 +101,7 @@ class LiveConversation:
     def _close(self, conversation: Conversation) -> None:
         if self._patience is not None:
             self._patience.cancel()
-        self._end = Published(len(self._published) + 1, StateEvent(conversation=self._look(conversation)))
+        self._end = Published(self._newest.number + 1, StateEvent(conversation=self._look(conversation)))
         self._tell()
         self._ended.set()
 
@@ -98,14 +110,14 @@ class LiveConversation:
         if self._patience is not None:
             self._patience.cancel()
         try:
-            seen = len(self._published)
-            yield Published(seen, StateEvent(conversation=self._look(self.conversation)))
+            seen = self._newest
+            yield Published(seen.number, StateEvent(conversation=self._look(self.conversation)))
             while self._end is None:
                 news = self._news
-                while seen < len(self._published):
-                    seen += 1
-                    yield self._published[seen - 1]
-                if self._end is None and seen == len(self._published):
+                while seen.following is not None:
+                    seen = seen.following
+                    yield seen
+                if self._end is None and seen.following is None:
                     await news.wait()
             yield self._end
         finally:
@@ -122,7 +134,8 @@ class LiveConversation:
             self._publish(StateEvent(conversation=self._look(self.conversation)))
 
     def _publish(self, event: Event) -> None:
-        self._published.append(Published(len(self._published) + 1, event))
+        self._newest.following = Published(self._newest.number + 1, event)
+        self._newest = self._newest.following
         self._tell()
 
     def _tell(self) -> None:

@@ -1,14 +1,14 @@
 """What is found out about questions and answers: marks that rankings read, and what moderation withholds."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from fastchat.arena.answering import Clock
 from fastchat.arena.config import ArenaConfig
 from fastchat.arena.duplicates import RecentPrompts, digest
 from fastchat.arena.identity import asks_for_identity, names_itself
-from fastchat.arena.moderation.base import Judgement, Moderator
+from fastchat.arena.moderation.base import Judgement, Moderator, windows
 from fastchat.arena.moderation.policy import NOTICES, Decision, Policy, on_answer, on_question
 from fastchat.arena.records import Answer, Ending, Mark
 from fastchat.core.errors import PermissionDenied
@@ -16,6 +16,9 @@ from fastchat.core.errors import PermissionDenied
 WINDOW_S = 86400.0
 FREQUENT = 20  # times within the window
 REMEMBERED = 100_000
+# Searching holds the interpreter, so everybody waits for as long as one piece takes; and what many files hold together
+# is not worth seconds of work.
+PIECE_CHARS, OVERLAP_CHARS, SEARCHED_CHARS = 5_000, 500, 150_000
 _POLICIES: Mapping[str, Policy] = {
     "mark": Policy(on_flagged_question="mark", on_flagged_answer="mark", on_failure="allow"),
     "refuse": Policy(),
@@ -60,7 +63,7 @@ class Screening:
     async def marks_of_words(
         self, words: str, voter_id: str, models: Sequence[str], *, is_first: bool
     ) -> frozenset[Mark]:
-        asks = await asyncio.to_thread(asks_for_identity, words, models)  # long texts take tens of milliseconds
+        asks = await asyncio.to_thread(_holds, asks_for_identity, words, models)
         marks = {Mark.ASKS_FOR_IDENTITY} if asks else set()
         if is_first:  # what comes later ("go on") means something within its conversation only
             seen = self._recent.add(digest(words, self._key), voter_id)
@@ -78,11 +81,16 @@ class Screening:
         words = f"{answer.reasoning}\n\n{answer.text}".strip()
         if not words:
             return Examined(answer, frozenset())
-        named = await asyncio.to_thread(names_itself, words, models)
+        named = await asyncio.to_thread(_holds, names_itself, words, models)
         marks = frozenset({Mark.NAMES_ITSELF}) if named else frozenset()
         judgement = await self._moderator.check(words, role="assistant")
         decision = on_answer(judgement, self._policy)
         return Examined(_withheld(answer, decision), marks | decision.marks, judgement)
+
+
+def _holds(search: Callable[[str, Sequence[str]], object], words: str, models: Sequence[str]) -> bool:
+    """Whether a search finds anything; a name or a phrase is shorter than what two pieces share."""
+    return any(search(piece, models) for piece in windows(words[:SEARCHED_CHARS], PIECE_CHARS, OVERLAP_CHARS))
 
 
 def _withheld(answer: Answer, decision: Decision) -> Answer:

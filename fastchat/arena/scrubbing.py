@@ -32,8 +32,8 @@ REMOVED = "⋯"  # which no normalisation takes apart
 SENTENCES: Mapping[Failure, str] = {
     "busy": "This model is busy at the moment. Try again soon.",
     "too_long": "This conversation is too long for this model. Start a new one, or send less.",
-    "refused": "This model does not accept this request. Put it differently, or start a new battle.",
-    "broke_off": "This model failed while it was answering. Try again, or start a new battle.",
+    "refused": "This model does not accept this request. Put it differently, or start over.",
+    "broke_off": "This model failed while it was answering. Try again, or start over.",
 }
 
 _LONGEST_TEXT = 2000  # messages are shorter

@@ -41,6 +41,7 @@ from fastchat.arena.records import (
 from fastchat.arena.retention import keep_retention
 from fastchat.arena.screening import Screening
 from fastchat.arena.standings import Standings
+from fastchat.arena.store import people
 from fastchat.arena.store.store import Store
 from fastchat.arena.transparency.heads import SignedTreeHead
 from fastchat.arena.transparency.receipts import ConsistencyProof, Receipt
@@ -63,6 +64,7 @@ from fastchat.client.fleet import Fleet
 from fastchat.core.errors import InvalidRequest, NotFound, NotNow
 
 FILES_AN_HOUR = 100
+NOBODY = ""  # the id of whoever has left nothing here
 _SHARE_BYTES = 16
 _TITLE_CHARS = 200
 
@@ -186,20 +188,22 @@ class Arena:
                 f"The system message has more than {venue.config.integrity.question_chars:,} characters.",
                 param="system",
             )
+        chosen = venue.choose(mode, models)
+        venue.take_a_start(who)
         now = self._wall()
         draft = Conversation(
             conversation_id=new_id(now),
             arena=arena,
             mode=mode,
             voter_id=await self._voter_id(who),
-            models=venue.choose(mode, models),
+            models=chosen,
             created_at=now,
             updated_at=now,
             system=printable(system),
             sampling=sampling or Sampling(),
             category=category,
         )
-        self._drafts.add(draft)
+        self._drafts.add(draft, who.address_hash)
         return self._look(draft)
 
     async def ask(
@@ -210,7 +214,15 @@ class Arena:
             venue = self._venue(who, conversation.arena)
             battles.check_may_ask(conversation, venue.config.integrity)
             is_new = conversation_id in self._drafts
-            asked = await self._turns.ask(who, venue, conversation, question, is_new=is_new, sampling=sampling)
+            asked = await self._turns.ask(
+                who,
+                venue,
+                conversation,
+                question,
+                is_new=is_new,
+                sampling=sampling,
+                is_of_images=battles.is_of_images(conversation),
+            )
             self._drafts.remove(conversation_id)
             return self._look(asked)
 
@@ -252,7 +264,9 @@ class Arena:
             venue = self._venue(who, conversation.arena)
             battles.check_may_edit(conversation, turn)
             before = battles.taken_back(conversation, turn)
-            return self._look(await self._turns.ask(who, venue, before, question, instead_of=turn))
+            is_of_images = battles.is_of_images(conversation)
+            asked = await self._turns.ask(who, venue, before, question, instead_of=turn, is_of_images=is_of_images)
+            return self._look(asked)
 
     async def vote(
         self, who: Visitor, conversation_id: str, token: str, outcome: Outcome, *, reasons: Sequence[str] = ()
@@ -277,7 +291,7 @@ class Arena:
         return await self._voting.proof(old_size)
 
     async def rate(self, who: Visitor, message_id: str, thumb: Thumb | None, *, reasons: Sequence[str] = ()) -> None:
-        voter_id = await self._voter_id(who)
+        voter_id = await self._known_id(who)
         conversation = await self._store.conversation_of_message(message_id)
         if conversation is None or not self._is_owned(conversation, who, voter_id):
             raise NotFound("There is no such message. Load the conversation again.")
@@ -295,7 +309,7 @@ class Arena:
     ) -> list[SummaryView]:
         venue = self._venue(who, arena)
         found = await self._store.summaries(
-            await self._voter_id(who), arena, search=search, before=before, limit=max(1, min(limit, 200))
+            await self._known_id(who), arena, search=search, before=before, limit=max(1, min(limit, 200))
         )
         days = venue.config.history_days
         oldest = 0.0 if days is None else self._wall() - days * DAY_S
@@ -305,16 +319,16 @@ class Arena:
         conversation = await self._own(who, conversation_id)
         title = " ".join(printable(title).split())[:_TITLE_CHARS]
         if conversation_id in self._drafts:
-            self._drafts.add(replace(conversation, title=title))
+            self._drafts.change(replace(conversation, title=title))
         else:
             await self._store.rename(conversation_id, title)
 
     async def delete(self, who: Visitor, conversation_id: str) -> None:
         """Erase its texts; a vote on it stays in the log, without them."""
-        await self._own(who, conversation_id)
-        await self._end(conversation_id)
-        self._drafts.remove(conversation_id)
-        await self._store.erase_conversation(conversation_id, self._wall())
+        async with self._changing(who, conversation_id):  # else a question that is on its way would be kept after all
+            await self._end(conversation_id)
+            self._drafts.remove(conversation_id)
+            await self._store.erase_conversation(conversation_id, self._wall())
 
     async def share(self, who: Visitor, conversation_id: str) -> str:
         """The path of a read-only page; a battle must have been voted on. Asking twice gives the same."""
@@ -352,7 +366,7 @@ class Arena:
 
     async def file(self, who: Visitor, file_id: str) -> tuple[bytes, str]:
         """Content and media type."""
-        return await self._files.get(await self._voter_id(who), file_id)
+        return await self._files.get(await self._known_id(who), file_id)
 
     async def random_question(self, who: Visitor, arena: str, *, category: str | None = None) -> Sequence[Part]:
         """One of the arena's own."""
@@ -371,7 +385,7 @@ class Arena:
     async def consent(self, who: Visitor, arena: str) -> Consent | None:
         """What this visitor has agreed to; None: to nothing, or to an older version."""
         version = self._venue(who, arena).config.terms_version
-        newest = await self._store.consent(await self._voter_id(who), arena)
+        newest = await self._store.consent(await self._known_id(who), arena)
         return newest if newest is not None and newest.version == version else None
 
     async def give_consent(self, who: Visitor, arena: str, version: str, *, may_publish: bool) -> None:
@@ -383,11 +397,13 @@ class Arena:
 
     async def export_my_data(self, who: Visitor) -> bytes:
         """JSON of all that is kept of this visitor."""
-        kept = without_names(await self._store.everything_of(await self._voter_id(who)))
+        kept = without_names(await self._store.everything_of(await self._known_id(who)))
         return json.dumps(kept, ensure_ascii=False, indent=2).encode()
 
     async def delete_my_data(self, who: Visitor) -> None:
-        voter_id = await self._voter_id(who)
+        voter_id = await self._known_id(who)
+        if voter_id == NOBODY:
+            return
         for live in self._live.all():
             if live.conversation.voter_id == voter_id:
                 live.stop()
@@ -409,6 +425,10 @@ class Arena:
     async def _voter_id(self, who: Visitor) -> str:
         return await self._store.voter_id(who.voter_key, who.person.name if who.person else None)
 
+    async def _known_id(self, who: Visitor) -> str:
+        """For what only looks: that makes nobody known, else each call without a cookie would leave a row behind."""
+        return await self._store.read(people.known_voter, who.voter_key, None) or NOBODY
+
     @asynccontextmanager
     async def _changing(self, who: Visitor, conversation_id: str) -> AsyncIterator[Conversation]:
         """One change of a conversation at a time."""
@@ -421,7 +441,7 @@ class Arena:
         Raises:
             NotFound: there is none, or it is somebody else's.
         """
-        voter_id = await self._voter_id(who)
+        voter_id = await self._known_id(who)
         live = self._live.get(conversation_id)
         found = live.conversation if live else self._drafts.get(conversation_id)
         found = found or await self._store.conversation(conversation_id)

@@ -62,6 +62,7 @@ class Turns:
         is_new: bool = False,
         sampling: Sampling | None = None,
         instead_of: int | None = None,  # number of the turn that it takes the place of
+        is_of_images: bool = False,  # its models were drawn for an image
     ) -> Conversation:
         """
         Raises:
@@ -72,9 +73,12 @@ class Turns:
         battles.check_question(question, venue.config.integrity)
         now = self._wall()
         conversation = replace(conversation, sampling=sampling or conversation.sampling)
+        is_drawn_now = conversation.battle is None
         conversation = self._with_models(venue, conversation, question, now)
         turn = Turn(new_id(now), len(conversation.turns), question, now)
         conversation = battles.asked(conversation, turn)
+        if conversation.is_blind and conversation.has_images and not (is_of_images or is_drawn_now):
+            venue.check_takes_images_late()
         writers = venue.writers(conversation, needs_sight=conversation.has_images)
         venue.take_a_turn(who)
         images = await self._files.data_urls(image_ids(conversation.turns))

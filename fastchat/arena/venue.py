@@ -58,6 +58,7 @@ class Venue:
         self._fleet = fleet
         self._matchmaker = Matchmaker(rng, config.matchmaking.policy)
         rules = config.integrity
+        self._starts = Allowance.of("conversations", 2 * (rules.turns_per_minute or 0), MINUTE_S, clock)
         self._turns = Allowance.of("questions", rules.turns_per_minute, MINUTE_S, clock)
         self._votes = Allowance.of("votes", rules.votes_per_day, DAY_S, clock)
 
@@ -107,6 +108,14 @@ class Venue:
             raise InvalidRequest(
                 f"This arena offers no {mode.value!r}. It offers: {', '.join(self.config.modes)}.", param="mode"
             )
+
+    def take_a_start(self, who: Visitor) -> None:
+        """An empty conversation costs memory, and of somebody unknown a row, though nobody has asked anything.
+
+        Raises:
+            RateLimited: too many conversations begun by this voter or from this address.
+        """
+        self._starts.take(who)
 
     def take_a_turn(self, who: Visitor) -> None:
         """
@@ -163,6 +172,18 @@ class Venue:
         entrants = self.entrants.values()
         among = {one.name for one in entrants if (one.can_see if has_images else one.takes_text)}
         return self._matchmaker.draw([one.contender for one in entrants], self.tally, among=among)
+
+    def check_takes_images_late(self) -> None:
+        """An image in a blind battle that was drawn without one. Whether it is taken must not tell who was drawn.
+
+        Raises:
+            NotNow: not all models here take images.
+        """
+        if not all(one.can_see for one in self.entrants.values()):
+            raise NotNow(
+                "Not every model here takes images, so an image has to be in the first question of a battle. "
+                "Start a new one with it."
+            )
 
     def writers(self, conversation: Conversation, *, needs_sight: bool) -> list[Entrant]:
         """Who answers, left first. In a battle nothing that is said here tells who they are.

@@ -16,6 +16,7 @@ from fastchat.arena.records import (
     Mode,
     Outcome,
     Part,
+    Sampling,
     Side,
     Summary,
     Thumb,
@@ -70,6 +71,8 @@ class ConversationView(View):
     created_at: float
     updated_at: float
     marks: tuple[Mark, ...] = ()
+    system: str = Field("", description="the voter's own system message; not on a shared page")
+    sampling: Sampling = Field(Sampling(), description="what the voter set for the last turn")
 
 
 class SummaryView(View):
@@ -131,6 +134,8 @@ def _view(conversation: Conversation, is_blind: bool, vote_token: str | None) ->
         created_at=conversation.created_at,
         updated_at=conversation.updated_at,
         marks=() if is_blind else tuple(sorted(conversation.marks)),
+        system=conversation.system,
+        sampling=conversation.sampling,
     )
 
 
@@ -138,7 +143,7 @@ def shared_view_of(conversation: Conversation) -> ConversationView:
     """As everybody with the link may see it: nothing to do, and nothing of whoever asked but their words."""
     seen = view_of(conversation)
     turns = tuple(turn.model_copy(update={"answers": tuple(map(_unrated, turn.answers))}) for turn in seen.turns)
-    return seen.model_copy(update={"turns": turns, "can_vote": False, "marks": ()})
+    return seen.model_copy(update={"turns": turns, "can_vote": False, "marks": (), "system": ""})
 
 
 def _unrated(answer: AnswerView) -> AnswerView:

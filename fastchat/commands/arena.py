@@ -7,17 +7,18 @@ import secrets
 import sys
 import time
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, date, datetime
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from pydantic_settings import SettingsConfigDict
 
 from fastchat import __version__
 from fastchat.__main__ import run_command
-from fastchat.core.errors import MissingPackage, SetupError
+from fastchat.core.errors import FastChatError, MissingPackage, SetupError
 from fastchat.core.places import data_dir
 from fastchat.core.settings import Settings, setting
 
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
     from fastchat.arena.store.reading import Range
     from fastchat.arena.transparency.findings import Verdict
     from fastchat.arena.transparency.heads import LogKey, Signer
+    from fastchat.arena.transparency.logfile import LogEnd
 
 _DAY_S = 86400
+_DAMAGES = 20  # are listed
 _FORMATS = ("fastchat", "parquet", "jsonl")
 
 
@@ -54,19 +57,29 @@ class StoreSettings(Settings):
 
         return Signer.load(self.folder / LOG_KEY)
 
-    def public_key(self) -> "LogKey":
-        """
+    def known_signer(self) -> "Signer":
+        """Of an arena that is there already.
+
         Raises:
-            SetupError: this machine has no key, so none can be derived.
+            SetupError: there is no key.
         """
+        from fastchat.arena.transparency.heads import Signer
         from fastchat.web.process import LOG_KEY
 
         file = self.folder / LOG_KEY
         if not file.exists():
             raise SetupError(
-                f"The log's key {file} is not there. Give the public key with --public-key, or --data-dir."
+                f"There is no key of an arena at {file}. Give the folder of its data with --data-dir; to 'verify', the "
+                "log's --public-key will do."
             )
-        return self.signer().public
+        return Signer.load(file)
+
+    def public_key(self) -> "LogKey":
+        """
+        Raises:
+            SetupError: there is no key that it could be derived from.
+        """
+        return self.known_signer().public
 
     def secret(self) -> bytes:
         from fastchat.access.secret import load_key
@@ -90,6 +103,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     except OSError as error:
         place = f" {error.filename!r}" if error.filename else ""
         raise SetupError(f"A file{place} cannot be read or written: {error.strerror or error}.") from None
+    except FastChatError as error:
+        raise SetupError(error.message) from None
     if status:
         raise SystemExit(status)
 
@@ -204,13 +219,15 @@ async def _verify(settings: StoreSettings, flags: argparse.Namespace) -> int:
     receipts = [read_receipt(file) for file in flags.receipt]
     if log:
         verdict = verify_file(log, key, receipts=receipts, saved_heads=heads)
+        damages: list[str] = []
     else:
         async with read_store(settings.address) as store:
             verdict = await store.audit(key, receipts=receipts, saved_heads=heads)
-    _print_verdict(verdict)
+            damages = await store.problems()
+    _print_verdict(verdict, damages)
     if log and not given:
         print("The key was taken from the file itself, which proves damage only. Give the log's --public-key.")
-    return 0 if verdict.is_valid else 1
+    return 1 if damages or not verdict.is_valid else 0
 
 
 def _public_key(given: str) -> "LogKey":
@@ -220,7 +237,8 @@ def _public_key(given: str) -> "LogKey":
     return LogKey.read(file.read_bytes() if file.is_file() else given)
 
 
-def _print_verdict(verdict: "Verdict") -> None:
+def _print_verdict(verdict: "Verdict", damages: Sequence[str]) -> None:
+    """`damages`: what the database itself finds wrong, which may lie beside the log."""
     print(f"{verdict.leaves} votes, {verdict.heads} signed heads, log {verdict.log_id.hex()[:16]}")
     if verdict.root_hash is not None:
         print(f"root {verdict.root_hash.hex()}")
@@ -228,6 +246,13 @@ def _print_verdict(verdict: "Verdict") -> None:
         print(f"held against {verdict.saved_heads} saved heads and {verdict.receipts} receipts")
     if verdict.unsigned_leaves:
         print(f"{verdict.unsigned_leaves} of the newest votes are not signed yet")
+    for damage in damages[:_DAMAGES]:
+        print(f"FOUND damaged_database: {damage}")
+    if len(damages) > _DAMAGES:
+        print(f"… and {len(damages) - _DAMAGES} more of these")
+    if verdict.is_valid and damages:
+        print("NOT OK: the votes are as they were signed, but the database is damaged beside them.")
+        return
     if verdict.is_valid:
         print("OK: every signed vote is as it was when it was signed; none was changed, dropped or put in between.")
         return
@@ -240,17 +265,23 @@ def _print_verdict(verdict: "Verdict") -> None:
 
 
 async def _log(settings: StoreSettings, flags: argparse.Namespace) -> int:
+    from fastchat.arena.exchange.outputs import whole_or_nothing
     from fastchat.arena.store.store import read_store
     from fastchat.arena.store.votes import heads, leaves
     from fastchat.arena.transparency.logfile import write_log
 
     key = settings.public_key()
     async with read_store(settings.address) as store:
+
+        def write(file: BinaryIO, rows: Any) -> "LogEnd":  # Any: an SQLAlchemy connection
+            with closing(leaves(rows)) as all_leaves, closing(heads(rows)) as all_heads:
+                return write_log(file, key, all_leaves, all_heads)
+
         if str(flags.out) == "-":
-            await store.read(lambda rows: write_log(sys.stdout.buffer, key, leaves(rows), heads(rows)))
+            await store.read(lambda rows: write(sys.stdout.buffer, rows))
             return 0
-        with flags.out.open("xb") as file:
-            end = await store.read(lambda rows: write_log(file, key, leaves(rows), heads(rows)))
+        with whole_or_nothing(flags.out) as file:
+            end = await store.read(lambda rows: write(file, rows))
     print(f"{flags.out}: {end.leaves} votes, {end.heads} signed heads; public key {key.text}")
     return 0
 
@@ -321,9 +352,9 @@ async def _import(settings: StoreSettings, flags: argparse.Namespace) -> int:
 
 async def _release(settings: StoreSettings, flags: argparse.Namespace) -> int:
     from fastchat.access.secret import load_key
+    from fastchat.arena.arenas_file import read_arenas
     from fastchat.arena.exchange.release import ReleaseOptions, write_release
     from fastchat.arena.store.store import read_store
-    from fastchat.web.arenas_file import read_arenas
 
     key_file = flags.key_file
     options = ReleaseOptions(
@@ -348,8 +379,10 @@ async def _erase(settings: StoreSettings, flags: argparse.Namespace) -> int:
     from fastchat.arena.store.reading import is_conversation, voter_called
     from fastchat.arena.store.store import open_store
 
+    if flags.older_than is not None and not flags.older_than >= 0:  # NaN, too
+        raise SetupError(f"--older-than {flags.older_than:g}: give a number of days, 0 or more.")
     now = time.time()
-    async with open_store(settings.address, settings.signer()) as store:
+    async with open_store(settings.address, settings.known_signer()) as store:
         if voter := flags.voter:
             voter_id = await store.read(lambda rows: voter_called(rows, voter))
             if voter_id is None:
@@ -362,8 +395,6 @@ async def _erase(settings: StoreSettings, flags: argparse.Namespace) -> int:
             await store.erase_conversation(conversation, now)
             print(f"conversation {conversation}: erased")
         else:
-            if flags.older_than < 0:
-                raise SetupError(f"--older-than {flags.older_than:g}: give a number of days, 0 or more.")
             count = await store.erase_older(flags.arena, now - flags.older_than * _DAY_S, now)
             print(f"{count} conversations erased")
     return 0

@@ -37,9 +37,10 @@ async def _serve(settings: WebSettings) -> None:
             Parts(
                 arena=behind.arena,
                 fleet=behind.fleet,
-                visitors=behind.visitors,
+                access=behind.access,
                 uploads=behind.uploads,
-                config=behind.config,
+                oversight=behind.oversight,
+                board=behind.board,
                 pace=pace,
                 limits=limits,
             ),
@@ -47,7 +48,8 @@ async def _serve(settings: WebSettings) -> None:
         # Half a million objects that stay as long as the process: no use looking through them again and again.
         gc.collect()
         gc.freeze()
-        is_open = not behind.visitors.directory.asks_for_login
+        gc.set_threshold(50_000, 20, 100)
+        is_open = not behind.access.visitors.directory.asks_for_login
         link = Link(listener, is_open=is_open) if settings.share else None
         await serve(
             app.asgi,

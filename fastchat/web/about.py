@@ -74,7 +74,9 @@ class AboutView:
     slug = "about"
 
     def __init__(self, arena: str, texts: Texts, *, root: str = "") -> None:
-        self.title = texts("about")
+        from gradio.i18n import I18nData
+
+        self.title = I18nData("about")
         self._arena = arena
         self._texts = texts
         self._root = root

@@ -64,16 +64,17 @@ def routers(of: Surroundings) -> Sequence[APIRouter]:
 class Beside(NamedTuple):
     """For the page of one arena."""
 
-    views: Sequence[Any]  # tabs behind the conversations
+    views: Sequence[Any]  # tabs behind the conversations; none where there is only a chat
     head: str  # for the document's head, behind the theme's
     texts: Any  # `i18n` of `mount_gradio_app`
 
 
-def beside(of: Surroundings, *, name: str = DEFAULT) -> Beside:
+def beside(of: Surroundings, *, name: str = DEFAULT, is_arena: bool = True) -> Beside:
+    """Who only chats is asked for consent where the operator wants everybody to be."""
     config = of.arena.configs[name]
     texts = of.catalogue.best(fixed=config.language)
     root = "" if name == DEFAULT else "../../"  # from `/a/<name>/`
-    about = AboutView(name, texts, root=root)
-    views = [about] if of.board.is_empty else [LeaderboardView(name, texts, root=root), about]
-    head = look_head(config) + consent_head(arena=name, root=root)
-    return Beside(views, head, of.catalogue.gradio_texts(fixed=config.language))
+    board = () if of.board.is_empty else (LeaderboardView(name, texts, root=root),)
+    views = [*board, AboutView(name, texts, root=root)] if is_arena else []
+    asks = consent_head(arena=name, root=root) if is_arena or of.shows_terms_always else ""
+    return Beside(views, look_head(name, config) + asks, of.catalogue.gradio_texts(fixed=config.language))

@@ -15,6 +15,7 @@ from fastchat.access.people import Visitor
 from fastchat.arena.api import ErrorsInWords
 from fastchat.arena.config import DEFAULT, ArenaConfig
 from fastchat.arena.service import Arena
+from fastchat.web.look import style_of, title_of
 from fastchat.web.markup import escaped
 from fastchat.web.packaged import packaged
 from fastchat.web.terms import Terms, read_terms
@@ -112,7 +113,7 @@ def consent_router(
     ) -> Response:
         config = arena.config(identify(request), name)
         texts = catalogue.best(accept_language, fixed=config.language)
-        page = terms_page(terms[name], config.look.name or "FastChat", texts, style)
+        page = terms_page(terms[name], title_of(name, config), texts, style + style_of(config.look))
         return HTMLResponse(page, headers=_TERMS_HEADERS)
 
     return router

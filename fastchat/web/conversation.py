@@ -5,15 +5,16 @@ from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
+from gradio.i18n import I18nData
 
 from fastchat.arena.config import ArenaConfig
 from fastchat.arena.records import Mode
-from fastchat.web import words
 from fastchat.web.chat import Backend, Changes, Chat, Handler, in_words
 from fastchat.web.layout import OUTCOMES, Widgets, lay_out, shown_parts
 from fastchat.web.page import QUIET, Frame
 from fastchat.web.session import Session
 from fastchat.web.settings import Limits
+from fastchat.web.texts import Wording
 
 # Values are sent as they are: `rendering` makes them in the form that the browser wants.
 PLAIN = {**QUIET, "postprocess": False}
@@ -22,7 +23,7 @@ PLAIN = {**QUIET, "postprocess": False}
 class Conversations:
     def __init__(self, mode: Mode, arena: ArenaConfig, backend: Backend, limits: Limits, answers_at_once: int | None):
         self.slug = mode.value
-        self.title = words.TABS[mode]
+        self.title = I18nData(f"tab_{mode}")
         self._mode = mode
         self._arena = arena
         self._backend = backend
@@ -31,11 +32,13 @@ class Conversations:
 
     def build(self, page: gr.Blocks, frame: Frame) -> None:
         widgets = lay_out(self._mode, self._arena, self._limits)
-        chat = Chat(self._mode, widgets, self._backend)
-        _wire(page, widgets, chat, frame, self._answers_at_once)
+        chat = Chat(self._mode, widgets, self._backend, system=self._arena.system)
+        _wire(page, widgets, chat, frame, self._backend.wording, self._answers_at_once)
 
 
-def _wire(page: gr.Blocks, on: Widgets, chat: Chat, frame: Frame, answers_at_once: int | None) -> None:
+def _wire(
+    page: gr.Blocks, on: Widgets, chat: Chat, frame: Frame, wording: Wording, answers_at_once: int | None
+) -> None:
     session = gr.State(Session())
     changed = list(shown_parts(on))
     inputs = [session, *on.pickers, *on.settings]
@@ -44,7 +47,7 @@ def _wire(page: gr.Blocks, on: Widgets, chat: Chat, frame: Frame, answers_at_onc
     def handle(trigger: Any, handler: Callable[..., Any], *given: Any, **options: Any) -> Any:
         """Without the queue: what it changes is there at once."""
         settings = {"outputs": changed, "queue": False, **PLAIN, **options}
-        return gr.on([trigger], _applied(handler, on), list(given), **settings)
+        return gr.on([trigger], _applied(handler, on, wording), list(given), **settings)
 
     def written(event: Any) -> None:
         """Follow what has been asked on the page, to its end and beyond."""
@@ -58,7 +61,7 @@ def _wire(page: gr.Blocks, on: Widgets, chat: Chat, frame: Frame, answers_at_onc
             concurrency_id="answers",
             **PLAIN,
         )
-        ended = ended.then(_applied(chat.settle, on), session, changed, queue=False, **PLAIN)
+        ended = ended.then(_applied(chat.settle, on, wording), session, changed, queue=False, **PLAIN)
         ended.then(chat.command, inputs, on.command, **QUIET)
         frame.note_change(ended)
 
@@ -90,14 +93,14 @@ def _wire(page: gr.Blocks, on: Widgets, chat: Chat, frame: Frame, answers_at_onc
     page.load(lambda same: same, session, session, queue=False, **QUIET)
 
 
-def _applied(handler: Handler, on: Widgets) -> Callable[..., Any]:
+def _applied(handler: Handler, on: Widgets, wording: Wording) -> Callable[..., Any]:
     """A refusal of the arena becomes words on the page."""
 
     @functools.wraps(handler)
-    async def applied(*args: Any, **kwargs: Any) -> Changes:
+    async def applied(request: gr.Request, *args: Any, **kwargs: Any) -> Changes:
         try:
-            return await handler(*args, **kwargs) or gr.skip()
+            return await handler(request, *args, **kwargs) or gr.skip()
         except Exception as error:
-            return in_words(on.told, error)
+            return in_words(on.told, error, wording.of(request))
 
     return applied

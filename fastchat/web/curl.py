@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict, replace
 from typing import Any
 
 from fastchat.arena.records import FilePart, Part, Side
@@ -15,13 +16,22 @@ GREETING = {"role": "user", "content": "Hello!"}  # until there is a question of
 
 
 def commands(
-    view: ConversationView | None, model: str, parameters: Parameters, api_url: str, *, needs_key: bool
+    view: ConversationView | None,
+    model: str,
+    parameters: Parameters,
+    api_url: str,
+    arena_system: str = "",
+    *,
+    needs_key: bool,
 ) -> list[str]:
-    """One a side. `model` is the one that would be asked first, while there is no conversation."""
+    """One a side. `model` and `parameters` are those that would be asked first, while there is no conversation."""
     if view is None:
-        return [curl({"model": model, "messages": [*_system(parameters), GREETING]}, parameters, api_url, needs_key)]
+        first = [*_system(arena_system, parameters.system), GREETING]
+        return [curl({"model": model, "messages": first}, parameters, api_url, needs_key)]
+    asked = _asked_with(view, parameters)
+    before = list(_system(arena_system, asked.system))
     return [
-        curl({"model": name, "messages": list(_messages(view, side, parameters))}, parameters, api_url, needs_key)
+        curl({"model": name, "messages": [*before, *_messages(view, side)]}, asked, api_url, needs_key)
         for side, name in zip((Side.LEFT, Side.RIGHT), view.models, strict=False)
         if name
     ]
@@ -45,14 +55,20 @@ def curl(body: Mapping[str, Any], parameters: Parameters, api_url: str, needs_ke
     return " \\\n  ".join(lines)
 
 
-def _system(parameters: Parameters) -> Iterator[dict[str, Any]]:
-    if parameters.system.strip():
-        yield {"role": "system", "content": parameters.system}
+def _asked_with(view: ConversationView, otherwise: Parameters) -> Parameters:
+    """What held for the conversation, whatever the sliders say by now; they are back at their start after a reload."""
+    set_then = {name: value for name, value in asdict(view.sampling).items() if value is not None}
+    return replace(otherwise, **set_then, system=view.system)
 
 
-def _messages(view: ConversationView, side: Side, parameters: Parameters) -> Iterator[dict[str, Any]]:
+def _system(*messages: str) -> Iterator[dict[str, Any]]:
+    said = [message.strip() for message in messages if message.strip()]
+    if said:
+        yield {"role": "system", "content": "\n\n".join(said)}
+
+
+def _messages(view: ConversationView, side: Side) -> Iterator[dict[str, Any]]:
     """What the model was sent last. Turns that came to nothing were left out there, too."""
-    yield from _system(parameters)
     for number, turn in enumerate(view.turns):
         answer = answer_of(turn, side)
         said = split_thought(answer.text)[1] if answer else ""

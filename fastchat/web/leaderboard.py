@@ -3,7 +3,7 @@
 The tables are HTML of ours. Whoever looks for a model filters what is there; another table or category is fetched.
 """
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Request, Response
@@ -31,7 +31,7 @@ from fastchat.web.texts import Catalogue, Texts
 
 LIVE, ARENA, FULL, HARD = "live", "arena", "full", "hard"
 
-LiveStandings = Callable[[Visitor, str], Awaitable[Standings]]  # of an arena, if this visitor may see it
+LiveStandings = Callable[[Visitor, str], Standings]  # of an arena, if this visitor may see it
 
 
 class Leaderboard:
@@ -45,7 +45,7 @@ class Leaderboard:
     def is_empty(self) -> bool:
         return self._live is None and self._results.is_empty
 
-    async def html(
+    def html(
         self, who: Visitor, arena: str, texts: Texts, *, table: str | None = None, category: str | None = None
     ) -> str:
         """What cannot be had is answered with what there is; the page says which it is.
@@ -60,7 +60,7 @@ class Leaderboard:
         table = table if table in tables else tables[0]
         found = next((one for one in self._results.categories if one.id == category), None)
         if table == LIVE and self._live is not None:
-            board = live_board(await self._live(who, arena), texts)
+            board = live_board(self._live(who, arena), texts)
         elif table == FULL:
             board = full_board(self._results, texts)
         elif table == HARD:
@@ -69,7 +69,15 @@ class Leaderboard:
             found = found or self._results.categories[0]
             board = arena_board(found, self._results, texts)
         chosen = _chooser(tables, table, self._results.categories if table == ARENA else (), found, texts)
-        return _section(board, chosen, arena, texts)
+        return _section(board, chosen, arena, texts, is_live=table == LIVE)
+
+    def version(self, who: Visitor, arena: str) -> str:
+        """Another one after each vote that counts.
+
+        Raises:
+            NotFound, PermissionDenied, AuthenticationFailed: this arena is not for them.
+        """
+        return f"{hash(self._live(who, arena)) if self._live else 0:x}"
 
     @property
     def _tables(self) -> list[str]:
@@ -82,12 +90,13 @@ class Leaderboard:
         return [name for name, is_there in has.items() if is_there]
 
 
-def _section(board: Board, chooser: str, arena: str, texts: Texts) -> str:
+def _section(board: Board, chooser: str, arena: str, texts: Texts, *, is_live: bool) -> str:
     body = _table(board, texts) if board.rows else f'<p class="fc-board-empty">{texts.html("board_empty")}</p>'
     notes = "".join(f"<p>{escaped(note)}</p>" for note in board.notes)
+    live = " data-live" if is_live else ""
     count = texts.html("board_count", shown="#", total=len(board.rows))
     return (
-        f'<section class="fc-board" data-arena="{escaped(arena)}" aria-label="{texts.html("leaderboard")}">'
+        f'<section class="fc-board" data-arena="{escaped(arena)}"{live} aria-label="{texts.html("leaderboard")}">'
         f'<h2>{escaped(board.title)}</h2>{chooser}<div class="fc-board-notes">{notes}</div>{body}'
         f'<p class="fc-board-count" role="status" data-text="{count}"></p></section>'
     )
@@ -167,9 +176,14 @@ def leaderboard_router(
         table: str | None = None,
         category: str | None = None,
         accept_language: Annotated[str, Header()] = "",
+        if_none_match: Annotated[str, Header()] = "",
     ) -> Response:
-        texts = catalogue.best(accept_language, fixed=language(arena))
-        return HTMLResponse(await board.html(identify(request), arena, texts, table=table, category=category))
+        """An open page asks every second or two, and is told nothing as long as nobody voted."""
+        who, texts = identify(request), catalogue.best(accept_language, fixed=language(arena))
+        headers = {"etag": f'"{board.version(who, arena)}-{texts.language}"'}
+        if if_none_match == headers["etag"]:
+            return Response(status_code=304, headers=headers)
+        return HTMLResponse(board.html(who, arena, texts, table=table, category=category), headers=headers)
 
     return router
 
@@ -180,7 +194,9 @@ class LeaderboardView:
     slug = "leaderboard"
 
     def __init__(self, arena: str, texts: Texts, *, root: str = "") -> None:
-        self.title = texts("leaderboard")
+        from gradio.i18n import I18nData
+
+        self.title = I18nData("leaderboard")
         self._arena = arena
         self._texts = texts
         self._root = root

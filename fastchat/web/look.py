@@ -7,6 +7,7 @@ One colour for light ground and one for dark are all that can be chosen; what is
 import re
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
+from unicodedata import east_asian_width
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Request, Response
@@ -189,6 +190,11 @@ def place_of(path: str) -> Place:
     return Place(name, f"/{rest}")
 
 
+def title_of(name: str, config: ArenaConfig) -> str:
+    """What its page is called; ours has our name, if it was given no other."""
+    return config.look.name or ("FastChat" if name == DEFAULT else config.title)
+
+
 NO_FRAMES = "frame-ancestors 'self'"
 
 
@@ -198,27 +204,33 @@ def frame_ancestors(path: str, arenas: Mapping[str, ArenaConfig]) -> str:
     return " ".join((NO_FRAMES, *(config.embed_origins if config else ())))
 
 
-def brand_html(name: str, config: ArenaConfig, ours: str, *, root: str = "") -> str:
+def brand_html(name: str, config: ArenaConfig, ours: str) -> str:
     """What stands in the corner: the arena's logo and name, or ours."""
-    look = config.look
-    if look.name is None and look.logo is None:
+    if config.look.logo is None:
         return ours
-    logo = f'<img src="{escaped(root)}look/{escaped(name)}/logo" alt="" height="28">' if look.logo else ""
-    return f'<h1 class="fc-brand">{logo}<span>{escaped(look.name or config.title)}</span></h1>'
+    logo = f'<img src="look/{escaped(name)}/logo" alt="" height="28">'
+    return f'<h1 class="fc-brand">{logo}<span>{escaped(title_of(name, config))}</span></h1>'
 
 
 # In a frame the page around ours has a name and a frame of its own: `?embed=1` leaves ours away.
 _EMBED = (
-    "<style>.fc-embed :is(#fc-brand,#fc-links,#fc-side){display:none}</style><script>"
+    "<style>.fc-embed :is(#fc-side,#fc-side-toggle){display:none}"
+    ".fc-embed #fc-brand{position:absolute;clip-path:inset(50%)}"
+    ".fc-embed #fc-tabs>.tab-wrapper{inset-inline-start:var(--fc-gap)}</style><script>"
     "document.documentElement.classList.toggle('fc-embed',"
     "new URLSearchParams(location.search).get('embed')==='1')</script>"
 )
 
 
-def look_head(config: ArenaConfig) -> str:
+def look_head(name: str, config: ArenaConfig) -> str:
     """For the document's head, behind the theme's."""
-    style = style_of(config.look)
-    return (f"<style>{style}</style>" if style else "") + _EMBED
+    width = min(0.63 * _width(title_of(name, config)), 16)
+    return f"<style>:root{{--fc-name:{width:.2f}rem}}{style_of(config.look)}</style>{_EMBED}"
+
+
+def _width(text: str) -> int:
+    """In letters; those of some scripts are twice as wide."""
+    return sum(2 if east_asian_width(letter) in "WF" else 1 for letter in text)
 
 
 def look_router(arena: Arena, identify: Callable[[Request], Visitor]) -> APIRouter:

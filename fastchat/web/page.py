@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 import gradio as gr
+from gradio.i18n import I18nData
 
-from fastchat.web import theme, words
+from fastchat.web import theme
 from fastchat.web.history import History
 from fastchat.web.settings import Limits, Pace
 
@@ -31,23 +32,30 @@ class Frame:
 
 class View(Protocol):
     slug: str  # names the view in the address
-    title: str
+    title: str | I18nData  # in the browser's language
 
     def build(self, page: gr.Blocks, frame: Frame) -> None:
         """Add the components and what they do. It is called inside of its tab."""
 
 
 def build(
-    views: Sequence[View], history: History, *, title: str, pace: Pace, limits: Limits, follows_models: bool
+    views: Sequence[View],
+    history: History,
+    *,
+    title: str,
+    brand: str,
+    pace: Pace,
+    limits: Limits,
+    follows_models: bool,
 ) -> gr.Blocks:
-    """The page as Gradio blocks, its queue set up, ready to be mounted."""
+    """The page as Gradio blocks, its queue set up, ready to be mounted. `brand` is HTML."""
     with gr.Blocks(title=title, analytics_enabled=False, fill_height=True, fill_width=True) as page:
         with gr.Row(elem_id="fc-page"):
             with gr.Column(elem_id="fc-side", min_width=0):
                 frame = _side(page, history)
             with gr.Column(elem_id="fc-main", min_width=0):
                 with gr.Row(elem_id="fc-top"):
-                    gr.HTML(theme.asset("brand.html").replace("FastChat", title), elem_id="fc-brand", js_on_load=None)
+                    gr.HTML(theme.asset("brand.html").replace("{brand}", brand), elem_id="fc-brand", js_on_load=None)
                 with gr.Tabs(elem_id="fc-tabs", elem_classes="fc-single" if len(views) == 1 else None):
                     for view in views:
                         with gr.Tab(
@@ -68,9 +76,13 @@ def build(
 
 
 def _side(page: gr.Blocks, conversations: History) -> Frame:
-    gr.HTML(f"<h2>{words.HISTORY}</h2>", elem_id="fc-side-head", js_on_load=None)
+    gr.HTML('<h2 data-text="history"></h2>', elem_id="fc-side-head", js_on_load=None)
     search = gr.Textbox(
-        label=words.SEARCH, placeholder=words.SEARCH, show_label=False, container=False, elem_id="fc-search"
+        label=I18nData("search"),
+        placeholder=I18nData("search"),
+        show_label=False,
+        container=False,
+        elem_id="fc-search",
     )
     listed = gr.HTML(elem_id="fc-history", js_on_load=theme.asset("history.js"))
     gr.HTML(theme.asset("links.html"), elem_id="fc-links", js_on_load=None)

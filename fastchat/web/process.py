@@ -4,21 +4,23 @@ import asyncio
 import contextlib
 import os
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
 
-from fastchat.access.addresses import TrustedProxies
-from fastchat.access.directory import Directory
-from fastchat.access.passwords import Passwords
 from fastchat.access.secret import load_key
-from fastchat.access.visitors import Visitors
+from fastchat.access.settings import Access
+from fastchat.arena.arenas_file import read_arenas
 from fastchat.arena.config import DEFAULT, ArenaConfig
+from fastchat.arena.exchange.exporting import ConversationLog
+from fastchat.arena.happenings import Tell, tell_nobody
 from fastchat.arena.moderation.base import Moderator, Surroundings
 from fastchat.arena.moderation.registry import load as load_moderators
+from fastchat.arena.oversight import Oversight
 from fastchat.arena.service import Arena
 from fastchat.arena.store.store import open_store
 from fastchat.arena.transparency.heads import Signer
@@ -29,9 +31,14 @@ from fastchat.client.fleet import Fleet
 from fastchat.client.http1 import Http1Client
 from fastchat.client.pipe import Pipe
 from fastchat.client.polling import Polling
+from fastchat.core.errors import SetupError
 from fastchat.core.places import data_dir
-from fastchat.web.arenas_file import read_arenas
+from fastchat.web.leaderboard import Leaderboard
+from fastchat.web.look import title_of
+from fastchat.web.result_files import read_results
 from fastchat.web.settings import Limits, Pace, WebSettings
+from fastchat.web.sign_in_words import sign_in_words
+from fastchat.web.texts import Catalogue
 from fastchat.web.uploads import Uploads
 
 DATABASE, LOG_KEY, SECRET = "arena.sqlite", "log-key.pem", "secret"
@@ -45,9 +52,10 @@ class Backstage:
 
     arena: Arena
     fleet: Fleet
-    visitors: Visitors
+    access: Access
     uploads: Uploads
-    config: ArenaConfig
+    oversight: Oversight
+    board: Leaderboard
 
 
 @asynccontextmanager
@@ -58,8 +66,10 @@ async def backstage(settings: WebSettings, pace: Pace, limits: Limits) -> AsyncI
     """
     folder = settings.data_dir or data_dir()
     secret = load_key(folder / SECRET)
-    arenas = {DEFAULT: ArenaConfig(), **(read_arenas(settings.arenas_file) if settings.arenas_file else {})}
-    visitors = Visitors(secret, _directory(settings), _proxies(settings))
+    arenas = _arenas(settings)
+    words = sign_in_words(Catalogue.load(), fixed=arenas[DEFAULT].language)
+    access = settings.access(secret, product=title_of(DEFAULT, arenas[DEFAULT]), words=words)
+    results = read_results(settings.elo_results_file, settings.leaderboard_table_file, settings.arena_hard_table)
     async with AsyncExitStack() as stack:
         uploads = Uploads(
             Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fastchat-uploads-"))),
@@ -72,9 +82,8 @@ async def backstage(settings: WebSettings, pace: Pace, limits: Limits) -> AsyncI
         stack.push_async_callback(pipe.close)
         await stack.enter_async_context(_followed(settings, fleet, session))
         chat = ChatClient(fleet, pipe)
-        store = await stack.enter_async_context(
-            open_store(settings.database_url or str(folder / DATABASE), Signer.load(folder / LOG_KEY))
-        )
+        signer = Signer.load(folder / LOG_KEY)
+        store = await stack.enter_async_context(open_store(settings.database_url or str(folder / DATABASE), signer))
         arena = await stack.enter_async_context(
             Arena(
                 store=store,
@@ -83,18 +92,32 @@ async def backstage(settings: WebSettings, pace: Pace, limits: Limits) -> AsyncI
                 key=secret,
                 arenas=arenas,
                 moderators=await _moderators(settings, arenas, Surroundings(os.environ, session, chat)),
+                tell=stack.enter_context(_record(settings.conv_log_dir)),
             )
         )
-        yield Backstage(arena, fleet, visitors, uploads, arenas[DEFAULT])
+        oversight = Oversight(store, signer.public, wall=time.time)
+        yield Backstage(arena, fleet, access, uploads, oversight, Leaderboard(results, arena.standings))
 
 
-def _directory(settings: WebSettings) -> Directory:
-    return Directory(Passwords.load(settings.gradio_auth_path)) if settings.gradio_auth_path else Directory()
+def _arenas(settings: WebSettings) -> Mapping[str, ArenaConfig]:
+    arenas = {DEFAULT: ArenaConfig(), **(read_arenas(settings.arenas_file) if settings.arenas_file else {})}
+    if settings.random_questions and arenas[DEFAULT].questions is None:
+        arenas[DEFAULT] = arenas[DEFAULT].model_copy(update={"questions": settings.random_questions})
+    return arenas
 
 
-def _proxies(settings: WebSettings) -> TrustedProxies:
-    # Whoever handed us a socket stands in front of us.
-    return TrustedProxies.parse(settings.trusted_proxies or (("loopback",) if settings.fd is not None else ()))
+@contextlib.contextmanager
+def _record(folder: Path | None) -> Iterator[Tell]:
+    """FastChat's logs, where they are wanted."""
+    if folder is None:
+        yield tell_nobody
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SetupError(f"--conv-log-dir {folder} cannot be made: {error.strerror}.") from None
+    with contextlib.closing(ConversationLog(folder)) as log:
+        yield log.tell
 
 
 async def _moderators(

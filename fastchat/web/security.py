@@ -7,6 +7,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from fastchat.web.look import place_of
 from fastchat.web.uploads import Uploads
 
 # Gradio does not start without 'unsafe-eval' and inline scripts. What the policy is for is the rest: an answer that
@@ -68,13 +69,15 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            app = self._refusal(scope["method"], scope["path"], Headers(scope=scope)) or self._app
+            # The page of a named arena has all of Gradio's routes under its own address.
+            path = "/" + place_of(scope["path"]).path.lstrip("/")
+            app = self._refusal(scope["method"], path, Headers(scope=scope)) or self._app
             await app(scope, receive, _with_headers(send))
         else:
             await self._app(scope, receive, send)
 
     def _refusal(self, method: str, path: str, headers: Headers) -> Response | None:
-        if headers.get("sec-fetch-dest") == "image" and not _holds_one_of(path, IMAGES):
+        if headers.get("sec-fetch-dest") == "image" and not path.startswith(IMAGES):
             return PlainTextResponse("This is no image.", 403)
         if path.startswith("/gradio_api") and not self._is_open(method, path):
             return PlainTextResponse("This route is closed.", 403)
@@ -98,10 +101,6 @@ class Guard:
         if self._uploads is None:
             return False
         return (method == "POST" and path == UPLOAD) or self._uploads.is_one(path)
-
-
-def _holds_one_of(path: str, parts: tuple[str, ...]) -> bool:
-    return any(part in path for part in parts)
 
 
 def _with_headers(send: Send) -> Send:

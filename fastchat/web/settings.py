@@ -3,32 +3,48 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
+from pydantic import model_validator
 from pydantic_settings import SettingsConfigDict
 
+from fastchat.access.settings import AccessSettings
 from fastchat.core.serving import ServerSettings
-from fastchat.core.settings import Items, setting
+from fastchat.core.settings import setting
 from fastchat.protocol.control import TOKEN_ENV
 
 API_URL = "http://localhost:8000"  # where `fastchat api` listens if it is told nothing
 
 
-class WebSettings(ServerSettings):
+class WebSettings(AccessSettings, ServerSettings):
     """Flags of `fastchat web`, the old `gradio_web_server` and `gradio_web_server_multi`."""
 
     model_config = SettingsConfigDict(env_prefix="FASTCHAT_WEB_")
     withdrawn: ClassVar[Mapping[str, str]] = {
         "--use-remote-storage": "conversations are kept in the database of --database-url. Leave the flag out.",
+        "--password": "one word for everybody protects little. Ask for a login with --gradio-auth-path.",
     }
     without_effect: ClassVar[Mapping[str, str]] = {
         "--vision-arena": "every page takes images, and sends them to models that can see.",
-        "--random-questions": "an arena's own questions are named in its file, see --arenas.",
+        "--ga-id": "nothing is sent to Google, or to anybody else, about who reads the page.",
+        "--show-visualizer": "there is none. The leaderboard shows what the votes say.",
     }
     host: str = setting("127.0.0.1", "address to listen on")
     port: int = setting(7860, "port to listen on; 0 takes a free one")
     arena: bool = setting(False, "show the arena too: blind battles and models side by side")
     arenas_file: Path | None = setting(None, "YAML file that describes the arenas", "--arenas", metavar="FILE")
+    random_questions: Path | None = setting(
+        None,
+        "questions to draw from, where the arena's file names none: FastChat's JSON, or JSON lines",
+        metavar="FILE",
+    )
+    elo_results_file: Path | None = setting(
+        None, "FastChat's file of ratings, pickle or JSON, for the leaderboard", "--elo", metavar="FILE"
+    )
+    leaderboard_table_file: Path | None = setting(None, "CSV of facts about models, likewise", metavar="FILE")
+    arena_hard_table: Path | None = setting(None, "CSV of Arena-Hard's scores, likewise", metavar="FILE")
+    show_terms_of_use: bool = setting(False, "show the terms of use at every visit, not only at the first")
+    conv_log_dir: Path | None = setting(None, "folder for FastChat's logs of conversations, beside the database")
     controller_url: str = setting(
         "http://localhost:21001", "controller that knows the workers; empty for none", "--controller", metavar="URL"
     )
@@ -40,6 +56,7 @@ class WebSettings(ServerSettings):
     )
     token: str | None = setting(None, "the controller's secret; better set by environment", env=TOKEN_ENV)
     api_key: str | None = setting(None, "key for that API; better set by environment", env="FASTCHAT_API_KEY")
+    api_needs_key: bool = setting(False, "show readers that the API wants a key; with --api-key it does")
     public_api_url: str | None = setting(
         None, "the API's address in commands shown to readers; the page's own origin with --fd, else --api-url"
     )
@@ -51,10 +68,6 @@ class WebSettings(ServerSettings):
         "reload", "'reload' follows the models while a page is open, 'once' asks a single time"
     )
     share: bool = setting(False, "make a public link, through a server of Gradio's")
-    public_url: str | None = setting(None, "where browsers find this page, where proxies do not tell")
-    trusted_proxies: Items = setting((), "addresses or networks of proxies whose X-Forwarded-For is believed")
-    gradio_auth_path: str | None = setting(None, "file of USER:PASSWORD, by comma or line; the page then asks for one")
-    gradio_root_path: str | None = setting(None, "path or URL under which a proxy shows the page")
 
     @property
     def shown_api_url(self) -> str | None:
@@ -62,8 +75,15 @@ class WebSettings(ServerSettings):
         return self.public_api_url or (None if self.fd is not None else self.api_url or API_URL)
 
     @property
-    def api_needs_key(self) -> bool:
-        return self.api_key is not None
+    def shows_key(self) -> bool:
+        return self.api_needs_key or self.api_key is not None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _whoever_hands_down_the_socket_stands_in_front(cls, given: dict[str, Any]) -> dict[str, Any]:
+        if given.get("fd") is not None and not given.get("trusted_proxies"):
+            return given | {"trusted_proxies": ("loopback",)}
+        return given
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +114,9 @@ class Parameters:
 class Pace:
     """How often things happen, in seconds.
 
-    Gradio manages some 1,500 updates a second on one core, so an answer is shown ten times a second, not once a token.
-    It also learns that a browser left only when a handler yields; hence the sign of life while nothing arrives.
+    Gradio learns that a browser left only when a handler yields; hence the sign of life while nothing arrives.
     """
 
-    flush_s: float = 0.1
-    busy_flush_s: float = 0.2  # when more answers than `busy_above` are being written
-    busy_above: int = 100
     sign_of_life_s: float = 0.4
     queue_look_s: float = 0.02
     models_tick_s: float = 2.0

@@ -5,8 +5,10 @@ from typing import Any
 
 import gradio as gr
 
+from fastchat.web.markup import escaped
+
 ASSETS = files("fastchat.web") / "assets"
-STYLE_SHEETS = ("page.css", "side.css", "panes.css", "log.css", "composer.css")
+STYLE_SHEETS = ("page.css", "side.css", "panes.css", "log.css", "composer.css", "leaderboard.css")
 
 SYSTEM_FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif"]
 SYSTEM_MONO = ["ui-monospace", "SF Mono", "Cascadia Code", "Menlo", "DejaVu Sans Mono", "monospace"]
@@ -71,6 +73,11 @@ def colours() -> str:
     light = "".join(f"--{name}:{colour};" for name, (colour, _) in named.items())
     dark = "".join(f"--{name}:{colour};" for name, (_, colour) in named.items())
     return f":root{{{light}}}@media(prefers-color-scheme:dark){{:root{{{dark}}}}}"
+
+
+def brand(title: str) -> str:
+    """Our sign with a name beside it."""
+    return asset("mark.html").replace("FastChat", escaped(title))
 
 
 def theme() -> Any:

@@ -241,6 +241,7 @@ def test_other_questions_are_not_taken_for_it(text: str) -> None:
         "i am " + "a" * 40_000,
         "je suis l'" + "d'" * 20_000,
         "what model " * 5000,
+        *(mark * 200_000 for mark in "“«„「『"),  # quotations that nothing closes
     ],
 )
 def test_long_answers_take_no_long_time(text: str) -> None:

@@ -19,7 +19,12 @@ CHROMIUM_FLAGS = (
 )
 
 # Tests ask faster than people, and one voter asks for all of them.
-ARENAS = "default: {integrity: {turns_per_minute: null, votes_per_day: null, dwell_s: 0}}"
+FRENCH = "/a/french"
+ARENAS = """
+default: {integrity: &none {turns_per_minute: null, votes_per_day: null, dwell_s: 0}}
+french: {language: fr, questions: questions.jsonl, integrity: *none}
+legal: {language: de, modes: [battle, direct], look: {name: Example Legal GmbH, accent: "#9a3412"}, integrity: *none}
+"""
 
 
 @pytest.fixture
@@ -38,6 +43,7 @@ def shared_api() -> Iterator[FakeApi]:
 def arenas(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("arenas") / "arenas.yaml"
     file.write_text(ARENAS)
+    (file.parent / "questions.jsonl").write_text('{"text": "Qu\'est-ce qu\'un héron ?"}\n')
     return file
 
 

@@ -7,13 +7,15 @@ from typing import Literal
 
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, Response, expect
 
+from fastchat.web.texts import Catalogue, Texts
 from tests.web.fake_api import FakeApi
 
 PATIENCE_MS = 15_000  # for machines that do other things at the same time
 expect.set_options(timeout=PATIENCE_MS)
 
 View = Literal["direct", "battle", "side_by_side"]
-NEW = {"direct": "New chat", "battle": "New round", "side_by_side": "New round"}
+CATALOGUE = Catalogue.load()
+ENGLISH = CATALOGUE.of("en")
 
 
 @dataclass
@@ -21,6 +23,7 @@ class OpenPage:
     page: Page
     url: str
     view: View = "direct"
+    say: Texts = ENGLISH  # in the language of its reader
     strangers: list[str] = field(default_factory=list)  # requests that went elsewhere
     complaints: list[str] = field(default_factory=list)  # errors in the console
     responses: list[Response] = field(default_factory=list)
@@ -69,7 +72,7 @@ class OpenPage:
 
     @property
     def box(self) -> Locator:
-        return self.tab.get_by_role("textbox", name="Message", exact=True)
+        return self.tab.get_by_role("textbox", name=self.say("message"), exact=True)
 
     @property
     def history(self) -> Locator:
@@ -80,11 +83,11 @@ class OpenPage:
 
     @property
     def new(self) -> Locator:
-        return self.button(NEW[self.view])
+        return self.button(self.say("new_chat" if self.view == "direct" else "new_round"))
 
     async def ask(self, text: str) -> None:
         await self.box.fill(text)
-        await self.button("Send").click()
+        await self.button(self.say("send")).click()
 
     async def ask_and_wait(self, text: str) -> None:
         await self.ask(text)
@@ -92,7 +95,7 @@ class OpenPage:
             await expect(self.ballot).to_be_visible()
         else:
             await expect(self.rows.last.locator(".fc-facts")).to_be_visible()
-        await expect(self.button("Send")).to_be_visible()
+        await expect(self.button(self.say("send"))).to_be_visible()
 
     def assert_clean(self) -> None:
         assert self.strangers == []
@@ -107,16 +110,18 @@ async def open_in(
     query: str = "",
     models: FakeApi | None = None,
     of: tuple[str, ...] = (),
+    say: Texts = ENGLISH,
 ) -> OpenPage:
     """A new tab with the page, ready to be used. `models` are made to be these before."""
     context.set_default_timeout(PATIENCE_MS)
     if models is not None:
         models.models = list(of)
-    opened = OpenPage(await context.new_page(), url, view)
+    opened = OpenPage(await context.new_page(), url, view, say)
     opened.page.on("request", lambda request: _note_stranger(opened, request.url))
     opened.page.on("response", lambda response: opened.responses.append(response))
     opened.page.on("console", lambda message: _note_complaint(opened, message))
     opened.page.on("pageerror", lambda error: opened.complaints.append(str(error)))
+    await agree(context, url)
     await opened.page.goto(f"{url}?view={view}{query}")
     if view == "battle":
         await expect(opened.box).to_be_visible()
@@ -124,6 +129,16 @@ async def open_in(
     else:
         await expect(opened.tab.get_by_role("combobox").first).not_to_have_value("")
     return opened
+
+
+async def agree(context: BrowserContext, url: str) -> None:
+    """To the terms of the arena at this address, before anybody asks; once for each window."""
+    arena = url.partition("/a/")[2].strip("/") or "default"
+    consent = f"{url}/api/arena/consent"
+    asked = await (await context.request.get(consent, params={"arena": arena})).json()
+    if not asked["is_given"]:
+        given = {"arena": arena, "version": asked["version"], "may_publish": False}
+        await context.request.post(consent, data=given)
 
 
 @asynccontextmanager
@@ -148,7 +163,7 @@ async def open_page(
 
 
 def _note_stranger(opened: OpenPage, url: str) -> None:
-    if not url.startswith((opened.url, "data:", "blob:")):
+    if not url.startswith((opened.url.partition("/a/")[0], "data:", "blob:")):
         opened.strangers.append(url)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fastchat.access.people import Visitor
+from fastchat.arena.config import DEFAULT, ArenaConfig
 from fastchat.arena.records import FilePart, Outcome, Part
 from fastchat.arena.service import Arena
 from fastchat.arena.views import ConversationView, ModelView, SummaryView
@@ -21,7 +22,15 @@ class StubArena(Arena):
         self.refusal: FastChatError | None = None
         self.calls: list[tuple[str, Any]] = []
         self.uploaded: list[tuple[bytes, str, str]] = []
+        self.drawn: Sequence[Part] = ()  # of the arena's own questions
         self.summaries: list[SummaryView] = []
+
+    @property
+    def configs(self) -> dict[str, ArenaConfig]:
+        return {DEFAULT: ArenaConfig()}
+
+    def config(self, who: Visitor, arena: str) -> ArenaConfig:
+        return self.configs[arena]
 
     def _answer(self, call: str, *given: Any) -> ConversationView:
         self.calls.append((call, given))
@@ -38,6 +47,9 @@ class StubArena(Arena):
 
     async def ask(self, who: Visitor, conversation_id: str, question: Sequence[Part], **_: Any) -> ConversationView:
         return self._answer("ask", question)
+
+    async def random_question(self, who: Visitor, arena: str, *, category: str | None = None) -> Sequence[Part]:
+        return self.drawn
 
     async def edit(self, who: Visitor, conversation_id: str, turn: int, question: Sequence[Part]) -> ConversationView:
         return self._answer("edit", turn, question)

@@ -2,15 +2,21 @@
 
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any, cast
 
 import httpx
 import pytest
 
 from fastchat.access.directory import Directory
 from fastchat.access.passwords import Passwords
+from fastchat.access.settings import Access
+from fastchat.access.sign_in import SignIn
 from fastchat.access.visitors import Visitors
+from fastchat.arena.oversight import Oversight
 from fastchat.client.fleet import Fleet
 from fastchat.web.app import Parts, create_app
+from fastchat.web.leaderboard import Leaderboard
+from fastchat.web.result_files import Results
 from fastchat.web.settings import Limits, WebSettings
 from fastchat.web.uploads import Uploads
 from tests.web.stub_arena import StubArena
@@ -26,10 +32,13 @@ async def visit(tmp_path: Path) -> AsyncIterator[Visit]:
 
     def open_client(passwords: dict[str, str] | None = None, **settings: object) -> httpx.AsyncClient:
         limits = Limits()
+        visitors = Visitors(b"k" * 32, Directory(Passwords(passwords or {})))
         parts = Parts(
             arena=StubArena(),
             fleet=Fleet(),
-            visitors=Visitors(b"k" * 32, Directory(Passwords(passwords or {}))),
+            access=Access(visitors, SignIn(visitors), ""),
+            oversight=Oversight(cast(Any, None), cast(Any, None), wall=lambda: 0.0),  # nobody asks it anything
+            board=Leaderboard(Results(), None),
             uploads=Uploads(tmp_path, file_limit=limits.upload_bytes, total_limit=limits.uploads_bytes),
             limits=limits,
         )

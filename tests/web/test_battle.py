@@ -98,7 +98,7 @@ async def test_reasons_can_be_given_with_the_vote(battle: OpenPage) -> None:
 async def test_regenerating_brings_two_other_answers(battle: OpenPage, site: FakeApi) -> None:
     await battle.ask_and_wait("Hi")
     site.pieces = ["Another."]
-    await battle.button("Retry").first.click()
+    await battle.button("Regenerate").first.click()
     for letter in "AB":
         await expect(battle.rows_of(letter).nth(1)).to_have_text("Another.")
     await expect(battle.ballot).to_be_visible()
@@ -109,7 +109,7 @@ async def test_the_last_question_can_be_edited(battle: OpenPage, site: FakeApi) 
     await battle.rows_of("B").first.hover()
     await battle.pane("B").get_by_role("button", name="Edit").click()
     await battle.tab.locator(".edit-textarea").fill("eins?")
-    await battle.pane("B").get_by_role("button", name="Submit").click()
+    await battle.pane("B").get_by_role("button", name="Send").click()
     for letter in "AB":
         await expect(battle.rows_of(letter).first).to_have_text("eins?")
     await expect(battle.ballot).to_be_visible()
@@ -205,7 +205,7 @@ async def test_a_restart_in_the_middle_of_a_battle_loses_no_conversation(
         await expect(page.rows.last).to_contain_text("interrupted", timeout=20_000)
         await expect(page.rows.first).to_have_text("Are you there?")
         await expect(page.ballot).to_be_hidden()
-        await page.button("Retry").first.click()
+        await page.button("Regenerate").first.click()
         await expect(page.ballot).to_be_visible()
         await page.page.keyboard.press("1")
         await expect(page.told).to_contain_text("You chose A.")

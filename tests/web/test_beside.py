@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
@@ -17,7 +18,7 @@ from tests.arena.service.stage import Stage
 from tests.web.arena_site import PEOPLE, serving, site, staged, visitors_of
 
 
-async def nothing(who: Visitor, arena: str) -> Standings:
+def nothing(who: Visitor, arena: str) -> Standings:
     return Counting().standings()
 
 
@@ -49,8 +50,8 @@ async def test_each_arena_has_its_own(tmp_path: Path) -> None:
     async with staged(tmp_path, default=ArenaConfig(), legal=legal) as on:
         of = around(on)
         ours, theirs = beside(of), beside(of, name="legal")
-        assert [view.title for view in ours.views] == ["Leaderboard", "About"]
-        assert [view.title for view in theirs.views] == ["Rangliste", "Über"]
+        assert [view.title.key for view in ours.views] == ["leaderboard", "about"]
+        assert theirs.texts.translations["en"]["leaderboard"] == "Rangliste"
         assert "#7c2d12" in theirs.head
         assert "#7c2d12" not in ours.head
         assert '{"arena": "legal", "root": "../../"}' in theirs.head
@@ -58,6 +59,9 @@ async def test_each_arena_has_its_own(tmp_path: Path) -> None:
         assert theirs.texts.translations["fr"]["send"] == "Senden"
         empty = beside(around(on, Leaderboard(Results(), None)))
         assert [view.slug for view in empty.views] == ["about"]
+        chat = beside(of, is_arena=False)
+        assert (chat.views, "fcConsent" in chat.head) == ([], False)
+        assert "fcConsent" in beside(replace(of, shows_terms_always=True), is_arena=False).head
 
 
 async def test_what_cannot_be_used_is_said_at_the_start(tmp_path: Path) -> None:

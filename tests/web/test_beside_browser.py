@@ -105,7 +105,7 @@ def counted() -> Standings:
 
 
 async def test_the_leaderboard_filters_sorts_and_changes_tables(browser: Browser, tmp_path: Path) -> None:
-    async def live(who: Visitor, arena: str) -> Standings:
+    def live(who: Visitor, arena: str) -> Standings:
         return counted()
 
     files = DATA / "elo_results_pandas_1.pkl", DATA / "leaderboard_table.csv", DATA / "arena_hard.csv"

@@ -81,7 +81,7 @@ async def test_a_question_can_be_asked_while_another_is_answered(page: OpenPage,
 async def test_regenerate_gives_another_answer(page: OpenPage, site: FakeApi) -> None:
     await page.ask_and_wait("Hi")
     site.pieces = ["Another."]
-    await page.button("Retry").click()
+    await page.button("Regenerate").click()
     await expect(page.rows.nth(1)).to_have_text("Another.")
     assert site.requests[1]["messages"] == [{"role": "user", "content": "Hi"}]
 
@@ -92,7 +92,7 @@ async def test_a_question_can_be_edited(page: OpenPage, site: FakeApi) -> None:
     await page.rows.first.hover()
     await page.button("Edit").first.click()
     await page.tab.locator(".edit-textarea").fill("eins?")
-    await page.button("Submit").click()
+    await page.pane("A").get_by_role("button", name="Send").click()
     await expect(page.rows).to_have_count(3)
     await expect(page.rows.first).to_have_text("eins?")
     assert site.requests[-1]["messages"] == [{"role": "user", "content": "eins?"}]
@@ -179,7 +179,7 @@ async def test_what_went_wrong_is_said_in_words(page: OpenPage, site: FakeApi, f
     await page.ask("Hi")
     await expect(page.failure).to_contain_text(words)
     site.failure = None
-    await page.button("Retry").click()
+    await page.button("Regenerate").click()
     await expect(page.rows.nth(1)).to_have_text("Hello from the fake API.")
 
 

@@ -8,15 +8,16 @@ import pytest
 from fastchat.arena.config import ArenaConfig
 from fastchat.arena.records import FilePart, Mode, Outcome, Side, TextPart
 from fastchat.core.errors import NotNow
-from fastchat.web import words
 from fastchat.web.chat import Backend, Chat, in_words
 from fastchat.web.layout import Widgets, lay_out
 from fastchat.web.session import Session
 from fastchat.web.settings import Limits, Pace
+from fastchat.web.texts import Catalogue, Wording
 from tests.web.scenes import answer, turn, view
 from tests.web.stub_arena import SOMEBODY, StubArena
 
 REQUEST: Any = None  # `identify` is told who calls
+TEXTS = Catalogue.load().of("de")
 PARAMETERS = (0.7, 1.0, 1024, "Be brief.")
 
 
@@ -33,6 +34,7 @@ class Stage:
                 identify=lambda _: SOMEBODY,
                 pace=Pace(),
                 running=lambda: self.arena.names,
+                wording=Wording(fixed="de"),
             ),
         )
         self.session = Session()
@@ -80,6 +82,17 @@ async def test_a_blank_question_is_none() -> None:
     assert stage.arena.calls == []
 
 
+@pytest.mark.parametrize("has_image", [False, True])
+async def test_one_of_the_arenas_own_questions_is_drawn_and_asked(has_image: bool) -> None:
+    stage = Stage(Mode.DIRECT)
+    stage.arena.view = asked()
+    words, image = TextPart(text="What?"), FilePart(type="image", file_id="f", media_type="image/png")
+    stage.arena.drawn = (words, image) if has_image else (words,)
+    drawn: Any = gr.EventData(None, {"draws": True})
+    await stage.chat.ask_example(REQUEST, drawn, stage.session, "a", *PARAMETERS)
+    assert stage.arena.calls[-1] == ("ask", ([image, words] if has_image else [words],))
+
+
 async def test_editing_keeps_what_was_attached() -> None:
     stage = Stage(Mode.DIRECT)
     image = FilePart(type="image", file_id="f", media_type="image/png")
@@ -97,7 +110,7 @@ async def test_a_vote_takes_the_token_of_what_was_seen_and_only_our_reasons() ->
     changes = await stage.chat.vote(Outcome.LEFT)(REQUEST, stage.session, ["Clear", "<b>made up</b>"])
     assert stage.arena.calls == [("vote", ("seen", Outcome.LEFT, ("Clear",)))]
     assert "osprey-7b" in changes[stage.on.panes[0].head]
-    assert words.YOUR_CHOICE in changes[stage.on.panes[0].head]
+    assert TEXTS("your_choice") in changes[stage.on.panes[0].head]
     assert changes[stage.on.ballot]["visible"] is False
 
 
@@ -136,28 +149,28 @@ async def test_a_later_question_is_not_overwritten_by_an_earlier_ones_end() -> N
 @pytest.mark.parametrize(
     ("names", "mode", "problem"),
     [
-        ((), Mode.BATTLE, words.NO_MODEL),
-        (("a",), Mode.BATTLE, words.ONE_MODEL),
+        ((), Mode.BATTLE, "no_model_notice"),
+        (("a",), Mode.BATTLE, "one_model_notice"),
         (("a", "b"), Mode.BATTLE, ""),
         (("a",), Mode.DIRECT, ""),
-        ((), Mode.DIRECT, words.NO_MODEL),
+        ((), Mode.DIRECT, "no_model_notice"),
     ],
 )
 async def test_what_is_missing_is_said_above_the_box(names: tuple[str, ...], mode: Mode, problem: str) -> None:
     stage = Stage(mode)
     stage.arena.names = names
     changes = await stage.chat.refresh(REQUEST, stage.session, *(None for _ in stage.on.pickers))
-    assert problem in changes[stage.on.notice]
+    assert (TEXTS(problem) if problem else "") in changes[stage.on.notice]
     assert bool(changes[stage.on.notice]) is bool(problem)
 
 
 async def test_while_it_is_blind_no_request_is_shown() -> None:
     stage = Stage(Mode.BATTLE)
     stage.session.seen = view(turn("Hi", answer(Side.LEFT, text="l")), mode=Mode.BATTLE)
-    assert await stage.chat.command(REQUEST, stage.session, *PARAMETERS) == words.CURL_AFTER_VOTE
+    assert await stage.chat.command(REQUEST, stage.session, *PARAMETERS) == TEXTS("curl_after_vote")
 
 
 def test_what_was_not_foreseen_is_told_without_its_words(caplog: pytest.LogCaptureFixture) -> None:
-    changes = in_words("told", RuntimeError("a secret path"))
-    assert words.LOST in changes["told"]
+    changes = in_words("told", RuntimeError("a secret path"), TEXTS)
+    assert TEXTS("error_lost") in changes["told"]
     assert "a secret path" in caplog.text

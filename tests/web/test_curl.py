@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fastchat.arena.records import Ending, FilePart, Mode, Outcome, Side, TextPart
+from fastchat.arena.records import Ending, FilePart, Mode, Outcome, Sampling, Side, TextPart
 from fastchat.web.curl import commands, origin_of, shell_block
 from fastchat.web.settings import Parameters
 from tests.web.scenes import answer, turn, view
@@ -20,8 +20,10 @@ def body_of(command: str) -> dict[str, object]:
 
 
 def test_the_command_holds_what_was_sent() -> None:
-    shown = view(turn("one?", answer(text="<think>Hm.</think>one.")), turn("It's `two`?", answer(text="two.")))
-    (command,) = commands(shown, "", Parameters(0.2, 0.9, 64, "Be brief."), URL, needs_key=False)
+    """Whatever the sliders say by now."""
+    turns = turn("one?", answer(text="<think>Hm.</think>one.")), turn("It's `two`?", answer(text="two."))
+    shown = view(*turns, system="Be brief.", sampling=Sampling(0.2, 0.9, 64))
+    (command,) = commands(shown, "", Parameters(1.5, 0.5, 16, "Be long."), URL, needs_key=False)
     assert body_of(command) == {
         "model": "tiny-chat",
         "messages": [
@@ -35,6 +37,13 @@ def test_the_command_holds_what_was_sent() -> None:
         "max_tokens": 64,
         "stream": True,
     }
+
+
+def test_an_arenas_own_system_message_stands_before_the_readers() -> None:
+    shown = view(turn("one?", answer(text="one.")), system="Be brief.")
+    (command,) = commands(shown, "", Parameters(), URL, "Be kind.", needs_key=False)
+    (first, _) = body_of(command)["messages"]  # type: ignore[misc]
+    assert first == {"role": "system", "content": "Be kind.\n\nBe brief."}
 
 
 def test_a_turn_that_came_to_nothing_is_left_out() -> None:

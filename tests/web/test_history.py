@@ -4,11 +4,12 @@ import gradio as gr
 
 from fastchat.arena.records import Mode, Outcome
 from fastchat.arena.views import SummaryView
-from fastchat.web import words
 from fastchat.web.history import History, listing
+from fastchat.web.texts import Catalogue, Wording
 from tests.web.stub_arena import SOMEBODY, StubArena
 
 REQUEST: Any = None
+TEXTS = Catalogue.load().of("de")
 
 
 def summary(title: str = "A title", outcome: Outcome | None = None) -> SummaryView:
@@ -16,24 +17,25 @@ def summary(title: str = "A title", outcome: Outcome | None = None) -> SummaryVi
 
 
 def test_a_title_cannot_bring_markup_nor_a_template_along() -> None:
-    shown = listing([summary("<b>${1}</b>{{x}}`")], is_search=False)
+    shown = listing([summary("<b>${1}</b>{{x}}`")], TEXTS, is_search=False)
     for bad in ("<b>", "${", "{{", "`"):
         assert bad not in shown
 
 
 def test_a_vote_is_shown_by_its_letter() -> None:
-    assert ">B</span>" in listing([summary(outcome=Outcome.RIGHT)], is_search=False)
-    assert "fc-sign" not in listing([summary()], is_search=False)
+    assert ">B</span>" in listing([summary(outcome=Outcome.RIGHT)], TEXTS, is_search=False)
+    assert "Du hast B gewählt." in listing([summary(outcome=Outcome.RIGHT)], TEXTS, is_search=False)
+    assert "fc-sign" not in listing([summary()], TEXTS, is_search=False)
 
 
 def test_an_empty_list_says_why() -> None:
-    assert words.NO_HISTORY in listing([], is_search=False)
-    assert words.NOTHING_FOUND in listing([], is_search=True)
+    assert TEXTS("no_history") in listing([], TEXTS, is_search=False)
+    assert TEXTS("nothing_found") in listing([], TEXTS, is_search=True)
 
 
 async def test_renaming_to_nothing_changes_nothing() -> None:
     arena = StubArena()
-    history = History(arena, lambda _: SOMEBODY, "default")
+    history = History(arena, lambda _: SOMEBODY, "default", Wording())
     for title in ("  ", "New"):
         renamed: Any = gr.EventData(None, {"id": "c-1", "title": title})
         await history.rename(REQUEST, renamed, "")

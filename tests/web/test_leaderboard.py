@@ -35,7 +35,7 @@ def standings(*votes: CountedVote) -> Standings:
     return counting.standings()
 
 
-async def live(who: Visitor, arena: str) -> Standings:
+def live(who: Visitor, arena: str) -> Standings:
     return standings(*votes(3), *votes(1, Outcome.RIGHT))
 
 
@@ -52,7 +52,7 @@ def column(html: str, at: int) -> list[str]:
 
 
 async def test_the_live_table_counts_and_says_what_it_is() -> None:
-    html = await Leaderboard(Results(), live).html(ADA, "default", ENGLISH)
+    html = Leaderboard(Results(), live).html(ADA, "default", ENGLISH)
     assert column(html, 0) == ["aurora preliminary", "zephyr preliminary"]
     assert column(html, 1) == ["75.0%", "25.0%"]
     assert column(html, 2) == ["30.1% – 95.4%", "4.6% – 69.9%"]
@@ -70,26 +70,26 @@ def test_votes_that_are_left_out_are_told() -> None:
 
 
 async def test_without_votes_there_is_an_invitation() -> None:
-    async def nothing(who: Visitor, arena: str) -> Standings:
+    def nothing(who: Visitor, arena: str) -> Standings:
         return standings()
 
-    html = await Leaderboard(Results(), nothing).html(ADA, "default", ENGLISH)
+    html = Leaderboard(Results(), nothing).html(ADA, "default", ENGLISH)
     assert "Start a battle: yours is the first." in html
     assert "<table" not in html
 
 
 async def test_names_of_models_are_text() -> None:
-    async def evil(who: Visitor, arena: str) -> Standings:
+    def evil(who: Visitor, arena: str) -> Standings:
         return standings(*votes(1, left="<img src=x>${a}"))
 
-    html = await Leaderboard(Results(), evil).html(ADA, "default", ENGLISH)
+    html = Leaderboard(Results(), evil).html(ADA, "default", ENGLISH)
     assert "<img" not in html
     assert "${" not in html
 
 
 async def test_files_give_the_other_tables() -> None:
     board = Leaderboard(results(), live)
-    html = await board.html(ADA, "default", ENGLISH, table="arena")
+    html = board.html(ADA, "default", ENGLISH, table="arena")
     assert column(html, 0) == ["GPT-4o", "Vicuna-13B", "Koala-13B"]
     assert column(html, 1) == ["1", "2", "3"]
     assert column(html, 3)[0] == "+8 / −8"
@@ -98,26 +98,26 @@ async def test_files_give_the_other_tables() -> None:
     assert "javascript:" not in html
     assert "Last updated: 2024-11-03 20:01:40 PST." in html
 
-    vision = await board.html(ADA, "default", ENGLISH, table="arena", category="vision.full")
+    vision = board.html(ADA, "default", ENGLISH, table="arena", category="vision.full")
     assert column(vision, 2)[0] == "1190"
     assert '<optgroup label="Vision"><option value="vision.full" selected>Overall</option>' in vision
 
-    full = await board.html(ADA, "default", ENGLISH, table="full")
+    full = board.html(ADA, "default", ENGLISH, table="full")
     assert [column(full, at)[1] for at in range(1, 5)] == ["1025", "16.2", "6.57", "55.8"]
-    hard = await board.html(ADA, "default", ENGLISH, table="hard")
+    hard = board.html(ADA, "default", ENGLISH, table="hard")
     assert column(hard, 1) == ["79.2", "16.2"]
 
 
 async def test_without_a_live_arena_the_files_come_first() -> None:
-    html = await Leaderboard(results(), None).html(ADA, "default", ENGLISH, table="live")
+    html = Leaderboard(results(), None).html(ADA, "default", ENGLISH, table="live")
     assert "<h2>Arena: Overall</h2>" in html
     assert Leaderboard(Results(), None).is_empty
     with pytest.raises(NotFound):
-        await Leaderboard(Results(), None).html(ADA, "default", ENGLISH)
+        Leaderboard(Results(), None).html(ADA, "default", ENGLISH)
 
 
 async def test_it_speaks_other_languages() -> None:
-    html = await Leaderboard(Results(), live).html(ADA, "default", CATALOGUE.of("de"))
+    html = Leaderboard(Results(), live).html(ADA, "default", CATALOGUE.of("de"))
     assert "<h2>Diese Arena</h2>" in html
     assert "vorläufig" in html
 
@@ -148,10 +148,11 @@ def test_categories_have_names(key: str, title: str) -> None:
 async def test_over_http_it_shows_only_to_members(tmp_path: Path) -> None:
     secret = ArenaConfig(members=("ada",), is_listed=False)
     async with staged(tmp_path, default=ArenaConfig(language="fr"), secret=secret) as on:
+        counts = [1]
 
-        async def counted(who: Visitor, arena: str) -> Standings:
+        def counted(who: Visitor, arena: str) -> Standings:
             on.arena.config(who, arena)
-            return standings(*votes(1))
+            return standings(*votes(counts[0]))
 
         def language(name: str) -> str | None:
             config = on.arena.configs.get(name)
@@ -166,5 +167,10 @@ async def test_over_http_it_shows_only_to_members(tmp_path: Path) -> None:
             async with session.get("/leaderboard/table", headers={"accept-language": "de"}) as reply:
                 assert "Cette arène" in await reply.text()
                 assert reply.headers["cache-control"] == "no-store"
+                known = {"if-none-match": reply.headers["etag"]}
+            for count, status in ((1, 304), (2, 200)):
+                counts[0] = count
+                async with session.get("/leaderboard/table", headers=known) as reply:
+                    assert reply.status == status
             async with session.get("/leaderboard/table", params={"arena": "secret"}) as reply:
                 assert reply.status == 404

@@ -1,11 +1,16 @@
 from fastchat.arena.records import FilePart, Mode, Outcome, Side, TextPart
+from fastchat.arena.scrubbing import SENTENCES
 from fastchat.web.shared_page import shared_page
+from fastchat.web.texts import Catalogue
 from tests.web.scenes import answer, turn, view
+
+CATALOGUE = Catalogue.load()
+ENGLISH = CATALOGUE.of("en")
 
 
 def page_of(text: str, **fields: object) -> str:
     shown = view(turn("Hi <b>", answer(text=text, model="tiny-chat", **fields)), title="<i>Title</i>")
-    return shared_page(shown, root="../", files="files/", product="FastChat")
+    return shared_page(shown, ENGLISH, root="../", files="files/", product="FastChat")
 
 
 def test_markdown_is_rendered_and_html_is_not() -> None:
@@ -33,7 +38,15 @@ def test_a_battle_shows_both_sides_and_the_verdict() -> None:
     question = (image, TextPart(text="What?"))
     both = turn(question, answer(Side.LEFT, text="A heron."), answer(Side.RIGHT, text="A wren."))
     shown = view(both, mode=Mode.BATTLE, outcome=Outcome.RIGHT)
-    page = shared_page(shown, root="../", files="files/", product="FastChat")
+    page = shared_page(shown, ENGLISH, root="../", files="files/", product="FastChat")
     for wanted in ("osprey-7b", "plover-9b", "A heron.", "A wren.", "model B better", 'src="files/f%201"'):
         assert wanted in page
     assert 'alt="&quot;x&quot;"' in page
+
+
+def test_the_page_around_it_is_in_the_readers_language() -> None:
+    failed = answer(Side.LEFT, text="l", failure=SENTENCES["broke_off"])
+    shown = view(turn("Hi", failed, answer(Side.RIGHT, text="r")), mode=Mode.BATTLE, outcome=Outcome.TIE, title="")
+    page = shared_page(shown, CATALOGUE.of("de"), root="../", files="files/", product="FastChat")
+    for wanted in ('<html lang="de">', "Ein Gespräch", "Modell A: ", "unentschieden", "beim Antworten ausgefallen"):
+        assert wanted in page

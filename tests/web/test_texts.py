@@ -7,7 +7,6 @@ import pytest
 from fastchat.arena.config import Language
 from fastchat.arena.failures import SENTENCES
 from fastchat.arena.moderation.policy import NOTICES
-from fastchat.web import words
 from fastchat.web.texts import ENGLISH, Catalogue
 
 LANGUAGES = Language.__args__  # type: ignore[attr-defined]  # a Literal's
@@ -54,16 +53,6 @@ def test_languages_are_translated(catalogue: Catalogue, language: str) -> None:
 def test_failures_are_named_as_the_arena_names_them(catalogue: Catalogue) -> None:
     for kind, sentence in {**SENTENCES, **NOTICES}.items():
         assert catalogue.of(ENGLISH)(f"failure_{kind}") == sentence
-
-
-def test_english_is_what_the_page_says(catalogue: Catalogue) -> None:
-    english = catalogue.of(ENGLISH)
-    for outcome, text in words.VOTES.items():
-        assert english(f"vote_{outcome.value}") == text
-    for outcome, text in words.VOTED.items():
-        assert english(f"voted_{outcome.value}") == text
-    for mode, text in words.TABS.items():
-        assert english(f"tab_{mode.value}") == text
 
 
 @pytest.mark.parametrize(

@@ -21,10 +21,36 @@ def test_a_flag_of_old_that_cannot_be_met_gets_a_word() -> None:
         settings("--use-remote-storage")
 
 
-@pytest.mark.parametrize("flag", ["--vision-arena", "--random-questions"])
+@pytest.mark.parametrize("flag", ["--vision-arena", "--show-visualizer", "--ga-id=G-1"])
 def test_a_flag_of_old_that_means_nothing_any_more_is_let_pass(flag: str, caplog: pytest.LogCaptureFixture) -> None:
     settings(flag)
     assert "has no effect" in caplog.text
+
+
+def test_one_word_for_everybody_is_refused() -> None:
+    with pytest.raises(SetupError, match="--gradio-auth-path"):
+        settings("--password", "open-sesame")
+
+
+def test_secrets_of_the_login_come_by_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FASTCHAT_WEB_OIDC_CLIENT_SECRET", "s3cret")
+    assert settings().oidc_client_secret == "s3cret"
+
+
+def test_whoever_hands_down_the_socket_is_believed_unless_others_are_named() -> None:
+    def client(*flags: str) -> str:
+        scope = {"client": ("127.0.0.1", 1), "headers": [(b"x-forwarded-for", b"203.0.113.7")]}
+        return str(settings(*flags).access(b"k" * 32).visitors.proxies.client(scope))
+
+    assert client() == "127.0.0.1"
+    assert client("--fd", "5") == "203.0.113.7"
+    assert client("--fd", "5", "--trusted-proxies", "10.0.0.0/8") == "127.0.0.1"
+
+
+@pytest.mark.parametrize("flags", [["--api-key", "sk-1"], ["--api-needs-key"]])
+def test_readers_are_told_that_the_api_wants_a_key(flags: list[str]) -> None:
+    assert settings(*flags).shows_key
+    assert not settings().shows_key
 
 
 def test_it_starts_as_fastchats_did() -> None:

@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 
 def export(transcripts: Iterable[Transcript], folder: Path, wanted: Range, zone: tzinfo | None = None) -> int:
     """How many lines were written. Conversations come one after the other; each file is put in order at the end.
+    What could not be finished is removed.
 
     Raises:
         SetupError: there are logs in the folder already.
@@ -34,13 +35,17 @@ def export(transcripts: Iterable[Transcript], folder: Path, wanted: Range, zone:
         for transcript in transcripts:
             for stored in lines_of(transcript):
                 if wanted.holds(stored.at):
-                    daily.append(stored.log, stored.at, stored.line)
                     files.add(file_name(stored.log, stored.at, zone))
+                    daily.append(stored.log, stored.at, stored.line)
                     count += 1
+        for name in files:
+            _sort_by_time(folder / name)
+    except BaseException:
+        for name in files:
+            (folder / name).unlink(missing_ok=True)
+        raise
     finally:
         daily.close()
-    for name in files:
-        _sort_by_time(folder / name)
     return count
 
 

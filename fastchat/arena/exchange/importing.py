@@ -119,10 +119,13 @@ class Importer:
         done = [(one, self._assemble(one, voters)) for one in wanted]
         folders = {place.file.parent for _, places in batch for place in places}
         await self.store.write(lambda connection: _put(connection, done, folders))
-        async with asyncio.TaskGroup() as group:
-            for one, assembled in done:
-                if assembled.ballot_line is not None and one.voted is None:
-                    group.create_task(self._cast(assembled))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for one, assembled in done:
+                    if assembled.ballot_line is not None and one.voted is None:
+                        group.create_task(self._cast(assembled))
+        except ExceptionGroup as failures:  # votes that were to be cast together failed together
+            raise failures.exceptions[0] from None
 
     def _load(self, places: Iterable[Place]) -> list[LogLine]:
         return [self._hide_address(load(place)) for place in places]

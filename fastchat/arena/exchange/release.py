@@ -3,22 +3,25 @@
     OUT/votes.parquet     a row a vote, as in `vote_table`; times are days, `judge` is known in this release only
     OUT/manifest.json     what is in it, what was dropped and why, what was looked for, and the SHA-256 of each file
 
-The same store, key and date give the same bytes.
+Rows stand in no order. The same store, key and date give the same bytes.
 """
 
 import hashlib
 import json
 import os
+import random
 import tempfile
+from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from sqlalchemy import Connection
 
+from fastchat.access.secret import keyed_hash
 from fastchat.arena.config import ArenaConfig
 from fastchat.arena.exchange.personal_data.finder import Cleaner, Finder, Unreadable
 from fastchat.arena.exchange.vote_table import (
@@ -90,13 +93,26 @@ def write_release(connection: Connection, folder: Path, options: ReleaseOptions)
         with drafts.open("wb") as file:
             write_jsonl(crowd.counted(writer.rows()), file)
         with drafts.open("rb") as source, lines.open("wb") as file:
-            tally.rows = write_jsonl(crowd.hidden(map(json.loads, source), tally.generalised), file)
+            rows = map(json.loads, _shuffled(source, random.Random(keyed_hash(options.key, "order", ""))))
+            tally.rows = write_jsonl(crowd.hidden(rows, tally.generalised), file)
         folder.mkdir(parents=True, exist_ok=True)
         parquet_from_jsonl(lines, folder / VOTES)
     manifest = _manifest(connection, folder, options, published, finder, tally)
     text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
     (folder / MANIFEST).write_text(text, "utf-8")
     return manifest
+
+
+def _shuffled(lines: BinaryIO, rng: random.Random) -> Iterator[bytes]:
+    """In the log's order each row would lead to its leaf, which has the second of the vote. Holds places, not lines."""
+    places = array("Q", [0])
+    for line in lines:
+        places.append(places[-1] + len(line))
+    order = array("Q", range(len(places) - 1))
+    rng.shuffle(order)
+    for number in order:
+        lines.seek(places[number])
+        yield lines.readline()
 
 
 @dataclass(frozen=True, slots=True)

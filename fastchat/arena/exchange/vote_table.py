@@ -5,9 +5,7 @@
 `judge` is a hash of the voter under a key of this table; by it, tables made with different keys cannot be joined.
 """
 
-import errno
 import json
-import os
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,6 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 from fastchat.access.secret import keyed_hash
 from fastchat.arena.exchange.assembling import POLICY
 from fastchat.arena.exchange.judged import JudgedTurn, judged_turns, voted_at
+from fastchat.arena.exchange.outputs import whole_or_nothing
 from fastchat.arena.records import Mode, Outcome, Side, text_of
 from fastchat.arena.store.reading import Range, VotedConversation
 from fastchat.core.errors import MissingPackage
@@ -116,17 +115,16 @@ def write_table(rows: Iterable[VoteRow], target: Path, *, is_parquet: bool) -> i
         FileExistsError: there is a file.
         MissingPackage: polars is not installed.
     """
-    if not is_parquet:
-        with target.open("xb") as file:
+    if is_parquet:
+        require_polars()
+    with whole_or_nothing(target) as file:
+        if not is_parquet:
             return write_jsonl(rows, file)
-    require_polars()
-    if target.exists():
-        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
-    with tempfile.TemporaryDirectory(prefix="fastchat-export-") as scratch:
-        lines = Path(scratch) / "votes.jsonl"
-        with lines.open("wb") as file:
-            count = write_jsonl(rows, file)
-        parquet_from_jsonl(lines, target)
+        with tempfile.TemporaryDirectory(prefix="fastchat-export-") as scratch:
+            lines = Path(scratch) / "votes.jsonl"
+            with lines.open("wb") as draft:
+                count = write_jsonl(rows, draft)
+            parquet_from_jsonl(lines, target)
     return count
 
 

@@ -9,6 +9,7 @@ r"""The moderator `words`: a list of words and phrases, one a line, in a UTF-8 f
 An expression that takes exponential time holds up the whole process: they are the operator's to choose.
 """
 
+import asyncio
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -66,13 +67,16 @@ class WordList:
             raise SetupError(f"{name} holds no word: nothing would ever be flagged. Write one a line.")
 
     async def check(self, text: str, images: Sequence[str] = (), *, role: Role) -> Judgement:
-        found = sorted(set(self.findings(text)), key=lambda finding: finding.line)
+        found = await asyncio.to_thread(self._found, text)  # the words of several files are a second's work
         return Judgement(
             "words",
             is_flagged=bool(found),
             categories={finding.category: 1.0 for finding in found},
             detail=", ".join(f"{self._name}:{finding.line}" for finding in found),
         )
+
+    def _found(self, text: str) -> list[Finding]:
+        return sorted(set(self.findings(text)), key=lambda finding: finding.line)
 
     def findings(self, text: str) -> Iterator[Finding]:
         folded = fold(text)

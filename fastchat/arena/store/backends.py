@@ -42,6 +42,9 @@ class Backend(Protocol):
     def explain(self, error: DBAPIError) -> str:
         """What went wrong and what to do, in one or two sentences."""
 
+    def is_damage(self, error: DBAPIError) -> bool:
+        """Whether what is stored is not as it was written; not that it cannot be reached, or is full."""
+
     def note_erasure(self, connection: Connection) -> None:
         """In the transaction that erases: `compact` has something to do."""
 

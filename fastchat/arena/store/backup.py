@@ -11,13 +11,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from sqlalchemy import Connection, Table, func, insert, select
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
 
 from fastchat.arena.store import votes
 from fastchat.arena.store.database import Database
 from fastchat.arena.store.tables import FILES, METADATA, VOTES
 from fastchat.arena.transparency.merkle import Frontier
 from fastchat.core.errors import SetupError
+from fastchat.core.naming import give_name
 
 _PAGE = 500
 _FILES_PAGE = 8  # of them some megabytes each
@@ -38,7 +39,7 @@ def back_up(connection: Connection, source: Database, file: Path) -> None:
             if not source.backend.snapshot(draft):
                 _copy_to_file(connection, draft)
             _sync(draft)
-            os.link(draft, file)  # fails if something came meanwhile
+            give_name(draft, file)  # fails if something came meanwhile
         _sync(file.parent)
     except OSError as error:
         raise SetupError(f"The backup {file} cannot be written: {error.strerror or error}.") from None
@@ -55,9 +56,25 @@ def restore(file: Path, address: str) -> int:
     with _readable(file) as source, closing(Database.open(address)) as target, source.reading() as old:
         with target.errors_in_words(), target.owner().begin():
             _check_empty(target)
-            _copy(old, target.owner())
+            with _named(file, source):
+                _copy(old, target.owner())
             _check_log(target.owner(), file)
         return _count(target.owner(), VOTES)
+
+
+@contextmanager
+def _named(file: Path, source: Database) -> Iterator[None]:
+    """Of what fails while rows are copied, that which is the backup's fault."""
+    try:
+        yield
+    except DBAPIError as error:
+        if isinstance(error, IntegrityError) or source.backend.is_damage(error):
+            said = "rows refer to others that are not there" if isinstance(error, IntegrityError) else error.orig
+            raise SetupError(f"The backup {file} is damaged: {said}.") from None
+        raise
+    except (StatementError, TypeError, ValueError) as error:  # a column holds what it cannot
+        reason = error.orig if isinstance(error, StatementError) else error
+        raise SetupError(f"The backup {file} is damaged: {reason}.") from None
 
 
 def _check_empty(target: Database) -> None:
@@ -78,7 +95,11 @@ def _readable(file: Path) -> Iterator[Database]:
     except SetupError:
         with TemporaryDirectory() as folder:
             copy = Path(shutil.copy(file, folder))
-            with closing(Database.open(str(copy))) as source:
+            try:
+                source = Database.open(str(copy))
+            except SetupError as error:
+                raise SetupError(error.message.replace(str(copy.resolve()), str(file))) from None
+            with closing(source):
                 yield source
         return
     with closing(source):

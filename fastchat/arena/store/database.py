@@ -76,8 +76,8 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """The same in this thread."""
-        with self.errors_in_words(), self._readers.begin() as connection:
+        """The same in this thread. It ends by rolling back: SQLite commits nothing after it met a damaged page."""
+        with self.errors_in_words(), self._readers.connect() as connection:
             yield connection
 
     def owner(self) -> Connection:
@@ -108,6 +108,10 @@ class Database:
             # Without its cause, which may quote the row.
             raise InvalidRequest("This refers to something that does not exist, or not any more.") from None
         except DBAPIError as error:
+            if self._owner is None:  # for an operator at a terminal
+                raise SetupError(
+                    f"The arena's database {self.backend.name} cannot be read. {self.backend.explain(error)}"
+                ) from error
             _log.error("the database failed: %s", self.backend.explain(error))
             # For whoever called; why stands in the log.
             raise StoreFailed("The arena's database cannot do this at the moment. Try again soon.") from error

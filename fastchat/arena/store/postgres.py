@@ -85,6 +85,11 @@ class Postgres:
             explained += " Is the server running, and are host, user, password and database right?"
         return explained
 
+    def is_damage(self, error: DBAPIError) -> bool:
+        """Corrupted pages and indexes, and tables or columns that are gone."""
+        sqlstate = getattr(error.orig, "sqlstate", None) or ""
+        return sqlstate.startswith("XX") or sqlstate in ("42P01", "42703")
+
     def note_erasure(self, connection: Connection) -> None:
         """Nothing to note."""
 

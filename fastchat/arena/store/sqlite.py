@@ -34,6 +34,8 @@ _ADVICE = {
     "disk I/O error": "The disk reports an error. Look into the system's log.",
 }
 
+_DAMAGED = ("malformed", "not a database", "Could not decode to UTF-8", "no such table", "no such column")
+
 # Letters stay as they are, so that they can be searched for.
 as_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
@@ -78,7 +80,13 @@ class Sqlite:
 
     def explain(self, error: DBAPIError) -> str:
         said = str(error.orig)
+        if not self._path.exists():
+            return "There is no such file. Look at --data-dir and --database-url; the arena makes it when it starts."
         return next((advice for words, advice in _ADVICE.items() if words in said), f"SQLite says: {said}.")
+
+    def is_damage(self, error: DBAPIError) -> bool:
+        said = str(error.orig)
+        return any(words in said for words in _DAMAGED)
 
     def note_erasure(self, connection: Connection) -> None:
         connection.exec_driver_sql("PRAGMA user_version=1")

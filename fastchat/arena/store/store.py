@@ -3,11 +3,12 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
 from fastchat.arena.ids import new_id
 from fastchat.arena.records import Consent, Conversation, Summary, Thumb, Turn
@@ -22,7 +23,7 @@ from fastchat.arena.store.writer import Writer
 from fastchat.arena.transparency.findings import Verdict
 from fastchat.arena.transparency.heads import LogKey, SignedTreeHead, Signer
 from fastchat.arena.transparency.receipts import ConsistencyProof, Receipt
-from fastchat.arena.transparency.verify import verify_log
+from fastchat.arena.transparency.verify import Audit, in_order
 from fastchat.core.errors import AlreadyVoted, NotFound
 
 __all__ = ["Ballot", "CountedVote", "Store", "open_store", "read_store"]
@@ -196,16 +197,35 @@ class Store:
         self, key: LogKey, *, receipts: Iterable[Receipt] = (), saved_heads: Iterable[SignedTreeHead] = ()
     ) -> Verdict:
         """Read the whole log and hold it against its heads, and against what people kept."""
+        backend = self._database.backend
 
         def verify(connection: Connection) -> Verdict:
-            log = votes.leaves(connection), votes.heads(connection)
-            return verify_log(*log, key, receipts=receipts, saved_heads=saved_heads)
+            audit = Audit(key, receipts=receipts, saved_heads=saved_heads)
+            try:
+                with closing(votes.leaves(connection)) as leaves, closing(votes.heads(connection)) as heads:
+                    for record in in_order(leaves, heads):
+                        audit.add(record)
+            except DBAPIError as error:
+                if not backend.is_damage(error):
+                    raise
+                audit.break_off(backend.explain(error))
+            return audit.finish()
 
         return await self.read(verify)
 
     async def problems(self) -> list[str]:
         """What the database finds wrong with its own files. Reads all of them."""
-        return await self.read(self._database.backend.problems)
+        backend = self._database.backend
+
+        def look(connection: Connection) -> list[str]:
+            try:
+                return backend.problems(connection)
+            except DBAPIError as error:
+                if not backend.is_damage(error):
+                    raise
+                return [backend.explain(error)]
+
+        return await self.read(look)
 
     async def rate(
         self, message_id: str, voter_id: str, thumb: Thumb | None, reasons: Sequence[str], at: float

@@ -6,14 +6,29 @@ again, so receipts are made in any thread.
 
 from collections.abc import Callable, Collection, Generator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
-from sqlalchemy import BindParameter, Connection, Row, Select, bindparam, desc, func, insert, select
+from sqlalchemy import (
+    BindParameter,
+    Column,
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    bindparam,
+    desc,
+    func,
+    insert,
+    select,
+    type_coerce,
+)
+from sqlalchemy.types import NULLTYPE
 
 from fastchat.arena.records import Mark, Outcome
 from fastchat.arena.store.ballots import Ballot, CountedVote
 from fastchat.arena.store.rows import storable
 from fastchat.arena.store.tables import CONVERSATIONS, TREE_HEADS, VOTE_DETAILS, VOTES
-from fastchat.arena.transparency.heads import SignedTreeHead, Signer
+from fastchat.arena.transparency.heads import SignedTreeHead, Signer, UnreadableHead, read_head_row
 from fastchat.arena.transparency.leaves import Erasable, StoredLeaf, VoteLeaf, salted_digest
 from fastchat.arena.transparency.merkle import MerkleTree
 from fastchat.arena.transparency.receipts import ConsistencyProof, Receipt
@@ -81,12 +96,12 @@ class VoteLog:
         """
         self._tree.truncate(self.head.tree_size if self.head else 0)
         rows = connection.execute(
-            select(VOTES.c.leaf_hash)
+            select(_as_stored(VOTES.c.leaf_hash))
             .where(VOTES.c.leaf_index >= self._tree.size)
             .order_by(VOTES.c.leaf_index)
             .execution_options(yield_per=_PAGE)
         )
-        self._tree.extend(rows.scalars())
+        self._tree.extend(_whole(leaf_hash) for leaf_hash in rows.scalars())
         self._drafted = None
         self.head = self._checked(newest_head(connection))
         self._is_doubtful = False
@@ -152,6 +167,11 @@ class VoteLog:
         return head
 
 
+def _whole(leaf_hash: object) -> bytes:
+    """What is no hash becomes another one, so that the tree is not what was signed."""
+    return leaf_hash if isinstance(leaf_hash, bytes) and len(leaf_hash) == 32 else bytes(32)
+
+
 def _vote_row(entry: Entry, index: int) -> dict[str, object]:
     leaf = entry.leaf
     return {
@@ -204,12 +224,23 @@ def _head_row(head: SignedTreeHead) -> dict[str, object]:
     }
 
 
-def _head(row: Row[tuple[object, ...]]) -> SignedTreeHead:
-    values = row._asdict()
-    return SignedTreeHead(**{**values, "log_id": bytes.fromhex(values["log_id"])})
+def _head(row: Row[Any]) -> SignedTreeHead:
+    head = read_head_row(row._asdict())
+    if isinstance(head, UnreadableHead):
+        raise SetupError(
+            f"The signed head of size {head.tree_size} is damaged: {head.problem}. 'fastchat arena verify' shows what "
+            "else is; restore a backup."
+        )
+    return head
 
 
-_LEAF = select(VOTES.c.id.label("vote_id"), *(column for column in VOTES.c if column.name != "id"))
+def _as_stored(column: Column[Any]) -> ColumnElement[Any]:
+    """Without a look at what it is: SQLite puts anything anywhere, and what was changed has to be told, not to fail."""
+    return type_coerce(column, NULLTYPE).label(column.name)  # Any: whatever is there
+
+
+_LEAF = select(VOTES.c.id.label("vote_id"), *(_as_stored(column) for column in VOTES.c if column.name != "id"))
+_HEADS = select(*map(_as_stored, TREE_HEADS.c))
 
 
 def placed_leaf(connection: Connection, *, vote_id: str = "", battle_id: str = "") -> StoredLeaf | None:
@@ -225,19 +256,20 @@ def leaves(connection: Connection) -> Generator[StoredLeaf, None, None]:
         yield from map(_stored_leaf, rows)
 
 
-def heads(connection: Connection) -> Generator[SignedTreeHead, None, None]:
-    query = select(TREE_HEADS).order_by(TREE_HEADS.c.tree_size).execution_options(yield_per=_PAGE)
+def heads(connection: Connection) -> Generator[SignedTreeHead | UnreadableHead, None, None]:
+    """As they are stored, too."""
+    query = _HEADS.order_by(TREE_HEADS.c.tree_size).execution_options(yield_per=_PAGE)
     with connection.execute(query) as rows:
-        yield from map(_head, rows)
+        yield from (read_head_row(row._asdict()) for row in rows)
 
 
 def newest_head(connection: Connection) -> SignedTreeHead | None:
-    row = connection.execute(select(TREE_HEADS).order_by(desc(TREE_HEADS.c.tree_size)).limit(1)).one_or_none()
+    row = connection.execute(_HEADS.order_by(desc(TREE_HEADS.c.tree_size)).limit(1)).one_or_none()
     return _head(row) if row else None
 
 
 def head_of_size(connection: Connection, tree_size: int) -> SignedTreeHead | None:
-    row = connection.execute(select(TREE_HEADS).where(TREE_HEADS.c.tree_size == tree_size)).one_or_none()
+    row = connection.execute(_HEADS.where(TREE_HEADS.c.tree_size == tree_size)).one_or_none()
     return _head(row) if row else None
 
 

@@ -18,12 +18,14 @@ class Finding(StrEnum):
     BACKDATED_HEAD = "backdated_head"
     BAD_SIGNATURE = "bad_signature"
     HEAD_MISMATCH = "head_mismatch"
+    UNREADABLE_HEAD = "unreadable_head"
     MISPLACED_HEAD = "misplaced_head"
     SHRUNK_LOG = "shrunk_log"
     OTHER_HISTORY = "other_history"  # what was signed for somebody is not what the log says
     BAD_RECEIPT = "bad_receipt"  # proves nothing, against nobody
     NOT_IN_LOG = "not_in_log"  # a good receipt, but another vote or none at its place
-    UNSIGNED_LOG = "unsigned_log"
+    UNSIGNED_LOG = "unsigned_log"  # votes without a head: heads are written with the votes that they cover
+    DAMAGED_DATABASE = "damaged_database"
     FOREIGN_LOG = "foreign_log"
     UNREADABLE_LINE = "unreadable_line"
     CUT_OFF = "cut_off"
@@ -57,5 +59,5 @@ class Verdict:
 
     @property
     def unsigned_leaves(self) -> int:
-        """Votes since the newest head: a running arena may have some, and nothing is promised about them yet."""
+        """Votes behind the last head that fits them: nothing proves anything about them."""
         return max(0, self.leaves - self.signed_size)

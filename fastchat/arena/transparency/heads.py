@@ -6,9 +6,11 @@ One key is one log. A lost or leaked key ends the log, and another begins; nothi
 import base64
 import binascii
 import hashlib
+import logging
 import os
 import secrets
 import stat
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar, Self
@@ -27,6 +29,9 @@ from pydantic import ConfigDict, Field
 
 from fastchat.arena.transparency.encoding import Hash, Signature, canonical_json
 from fastchat.core.errors import SetupError
+from fastchat.core.naming import give_name
+
+_log = logging.getLogger(__name__)
 
 _DOMAIN = b"fastchat-vote-log/1 tree head\n"  # so that no other thing we may sign can be taken for a head
 
@@ -53,6 +58,34 @@ class SignedTreeHead:
     @property
     def signed_bytes(self) -> bytes:
         return _signed_bytes(self.tree_size, self.root_hash, self.signed_at, self.log_id)
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadableHead:
+    """A row that stands where a head should, and is none."""
+
+    tree_size: int
+    problem: str
+
+
+def read_head_row(row: Mapping[str, object]) -> SignedTreeHead | UnreadableHead:
+    """From a row's columns, which need not be what we wrote; `log_id` is text."""
+    size, root_hash, signed_at, signature = (row[name] for name in ("tree_size", "root_hash", "signed_at", "signature"))
+    assert isinstance(size, int)  # a primary key
+    for name, value, length in (("root_hash", root_hash, 32), ("signature", signature, 64)):
+        if not isinstance(value, bytes) or len(value) != length:
+            return UnreadableHead(size, f"{name} is {str(value)[:60]!r}; it has {length} bytes")
+    if not isinstance(signed_at, int | float):
+        return UnreadableHead(size, f"signed_at is {str(signed_at)[:60]!r}; it is a time in seconds")
+    try:
+        log_id = bytes.fromhex(str(row["log_id"]))
+    except ValueError:
+        return UnreadableHead(size, f"log_id is {str(row['log_id'])[:70]!r}; it is hexadecimal")
+    assert isinstance(root_hash, bytes)
+    assert isinstance(signature, bytes)
+    return SignedTreeHead(
+        tree_size=size, root_hash=root_hash, signed_at=float(signed_at), log_id=log_id, signature=signature
+    )
 
 
 def _signed_bytes(tree_size: int, root_hash: bytes, signed_at: float, log_id: bytes) -> bytes:
@@ -127,6 +160,9 @@ class Signer:
     def load(cls, file: Path) -> Self:
         """The key in `file`, which is made, for its owner's eyes only, if it is not there.
 
+        One that was put there for this process's group and is not ours to change (a secret mounted into a container)
+        is taken, with a warning.
+
         Raises:
             SetupError: the file cannot be read or made, others can read it, or it holds no such key.
         """
@@ -156,7 +192,7 @@ class Signer:
 
 
 def _create(file: Path) -> None:
-    """Whole or not at all, and never over a key that another process made meanwhile: that is what `link` is for."""
+    """Never over a key that another process made meanwhile."""
     pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     file.parent.mkdir(parents=True, exist_ok=True)
     draft = file.with_name(f".{file.name}.{secrets.token_hex(8)}")
@@ -166,7 +202,7 @@ def _create(file: Path) -> None:
             opened.flush()
             os.fsync(opened.fileno())
         try:
-            os.link(draft, file)
+            give_name(draft, file)
         except FileExistsError:
             return
         _sync_folder(file.parent)
@@ -185,10 +221,24 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def _can_change_mode(descriptor: int, mode: int) -> bool:
+    """Tried with the mode that it has. A secret mounted into a container belongs to another, or may only be read."""
+    try:
+        os.fchmod(descriptor, mode)
+    except OSError:
+        return False
+    return True
+
+
 def _read_private(file: Path) -> bytes:
     with file.open("rb") as opened:
         mode = stat.S_IMODE(os.fstat(opened.fileno()).st_mode)
         if os.name != "nt" and mode & 0o077:
+            if not mode & 0o037 and not _can_change_mode(opened.fileno(), mode):
+                _log.warning(
+                    "the log's key %s can be read by its group (mode %04o); it is not ours to change", file, mode
+                )
+                return opened.read()
             raise SetupError(
                 f"Others can read the log's key {file} (mode {mode:04o}), and whoever has it can sign votes. "
                 f"Allow only its owner: chmod 600 {file}"

@@ -91,13 +91,17 @@ class StoredLeaf:
     problem: str = ""
 
     @classmethod
-    def read(cls, index: int, row: Mapping[str, object], leaf_hash: bytes | None = None) -> "StoredLeaf":
+    def read(cls, index: int, row: Mapping[str, object], leaf_hash: object = None) -> "StoredLeaf":
         """From a row's columns, which need not be what we wrote."""
         known = {name: row[name] for name in VoteLeaf.__slots__ if name in row}
+        kept = leaf_hash if isinstance(leaf_hash, bytes) else None
         try:
-            return cls(index, VoteLeaf(**known), leaf_hash)  # type: ignore[arg-type]  # the leaf checks them
+            leaf = VoteLeaf(**known)  # type: ignore[arg-type]  # the leaf checks them
+            if leaf_hash is not None and kept is None:
+                raise ValueError(f"its hash is {str(leaf_hash)[:60]!r}; it is 32 bytes")
         except (TypeError, ValueError, OverflowError) as error:
-            return cls(index, None, leaf_hash, str(error))
+            return cls(index, None, kept, str(error))
+        return cls(index, leaf, kept)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,10 +19,10 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from fastchat.arena.transparency.encoding import Hash
 from fastchat.arena.transparency.findings import Finding, Verdict
-from fastchat.arena.transparency.heads import LogKey, SignedTreeHead
+from fastchat.arena.transparency.heads import LogKey, SignedTreeHead, UnreadableHead
 from fastchat.arena.transparency.leaves import StoredLeaf, VoteLeaf
 from fastchat.arena.transparency.receipts import Receipt, in_words
-from fastchat.arena.transparency.verify import CLOCK_TOLERANCE_S, Audit, in_order
+from fastchat.arena.transparency.verify import CLOCK_TOLERANCE_S, Audit, StoredHead, in_order
 from fastchat.core.errors import SetupError
 
 _LINE_BYTES = 1 << 20  # a file may come from anybody
@@ -70,7 +70,7 @@ class _Line(BaseModel):
         )
 
 
-def write_log(file: BinaryIO, key: LogKey, leaves: Iterable[StoredLeaf], heads: Iterable[SignedTreeHead]) -> LogEnd:
+def write_log(file: BinaryIO, key: LogKey, leaves: Iterable[StoredLeaf], heads: Iterable[StoredHead]) -> LogEnd:
     """Leaves by index, heads as they were signed. Writes while it reads.
 
     Raises:
@@ -80,6 +80,10 @@ def write_log(file: BinaryIO, key: LogKey, leaves: Iterable[StoredLeaf], heads: 
     file.write(_json_line(header))
     end = LogEnd(leaves=0, heads=0)
     for record in in_order(leaves, heads):
+        if isinstance(record, UnreadableHead):
+            raise SetupError(
+                f"The head of size {record.tree_size} cannot be exported: {record.problem}. See: fastchat arena verify"
+            )
         if isinstance(record, SignedTreeHead):
             file.write(_json_line({"head": record.as_json()}))
             end.heads += 1

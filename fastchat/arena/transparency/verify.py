@@ -11,16 +11,16 @@ with an early time stands behind later ones, which is a finding beyond the toler
 
 What it cannot prove: that a voter exists, or is one person; that a vote whose voter got no receipt was taken in; that
 the models were who they are called, that pairs were drawn with the probability that is stated, or that the clock was
-right; and nothing about votes behind the newest head, which are counted as unsigned.
+right.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from fastchat.arena.transparency.findings import LISTED, Finding, Problem, Verdict
-from fastchat.arena.transparency.heads import LogKey, SignedTreeHead
+from fastchat.arena.transparency.heads import LogKey, SignedTreeHead, UnreadableHead
 from fastchat.arena.transparency.leaves import StoredLeaf, VoteLeaf
 from fastchat.arena.transparency.merkle import Frontier
 from fastchat.arena.transparency.receipts import Receipt, verify_receipt
@@ -28,10 +28,12 @@ from fastchat.arena.transparency.seen import SeenIds
 
 CLOCK_TOLERANCE_S = 120.0  # clocks are set, and votes wait for their batch
 
+StoredHead: TypeAlias = SignedTreeHead | UnreadableHead
+
 
 def verify_log(
     leaves: Iterable[StoredLeaf],
-    heads: Iterable[SignedTreeHead],
+    heads: Iterable[StoredHead],
     key: LogKey,
     *,
     receipts: Iterable[Receipt] = (),
@@ -45,7 +47,7 @@ def verify_log(
     return audit.finish()
 
 
-def in_order(leaves: Iterable[StoredLeaf], heads: Iterable[SignedTreeHead]) -> Iterator[StoredLeaf | SignedTreeHead]:
+def in_order(leaves: Iterable[StoredLeaf], heads: Iterable[StoredHead]) -> Iterator[StoredLeaf | StoredHead]:
     """Each head directly behind the last leaf that it covers."""
     waiting = iter(heads)
     head = next(waiting, None)
@@ -86,6 +88,7 @@ class Audit:
         self._frontier: Frontier | None = Frontier()  # None behind a gap: no root can be told any more
         self._leaves = self._heads = self._signed_size = 0
         self._last_head_size = 0
+        self._is_whole = True
         self._latest = float("-inf")  # time of what was seen last, by the log's own account
         self._votes = SeenIds()
         self._battles = SeenIds()
@@ -94,11 +97,22 @@ class Audit:
         self._saved_heads = self._take_saved(saved_heads)
         self._receipt_count = self._take_receipts(receipts)
 
-    def add(self, record: StoredLeaf | SignedTreeHead) -> None:
+    def add(self, record: StoredLeaf | StoredHead) -> None:
         if isinstance(record, StoredLeaf):
             self._add_leaf(record)
+        elif isinstance(record, UnreadableHead):
+            self._heads += 1
+            message = f"the head of size {record.tree_size}: {record.problem}"
+            self.report(Finding.UNREADABLE_HEAD, message, tree_size=record.tree_size)
         else:
             self._add_head(record)
+
+    def break_off(self, why: str) -> None:
+        """The source cannot be read any further. What it says of the rest stays open."""
+        self.report(Finding.DAMAGED_DATABASE, f"only the first {self._size} votes can be read: {why}")
+        self._is_whole = False
+        self._expected.clear()
+        self._receipts.clear()
 
     def report(
         self,
@@ -121,8 +135,8 @@ class Audit:
         for index in sorted(self._receipts):
             for receipt in self._receipts.pop(index):
                 self._report_not_in_log(receipt, f"the log has nothing there, it ends with {self._size} votes")
-        if self._leaves and not self._signed_size:
-            self.report(Finding.UNSIGNED_LOG, f"none of the {self._leaves} votes is under a signed head that fits them")
+        if self._is_whole:
+            self._report_unsigned_votes()
         return Verdict(
             log_id=self._key.log_id,
             leaves=self._leaves,
@@ -286,6 +300,14 @@ class Audit:
         why = "its signature is wrong" if head.log_id == self._key.log_id else "it names another log"
         message = f"{name} of size {head.tree_size} is not signed by this log: {why}"
         self.report(Finding.BAD_SIGNATURE, message, tree_size=head.tree_size)
+
+    def _report_unsigned_votes(self) -> None:
+        if self._leaves and not self._signed_size:
+            self.report(Finding.UNSIGNED_LOG, f"none of the {self._leaves} votes is under a signed head that fits them")
+        elif self._frontier and self._last_head_size < self._size:
+            first = self._last_head_size
+            message = f"from vote {first} on no signed head covers the votes: heads were dropped, or votes put in"
+            self.report(Finding.UNSIGNED_LOG, message, index=first)
 
     def _report_shrunk(self, expectation: _Expectation) -> None:
         head = expectation.head

@@ -5,8 +5,7 @@ element.addEventListener("click", (event) => {
   const item = itemOf(event);
   if (!item) return;
   if (event.target.closest(".fc-delete")) {
-    const title = item.querySelector("a").textContent;
-    if (confirm(`Delete “${title}”? Its texts are erased. A vote stays, without them.`)) {
+    if (confirm(`${item.querySelector("a").textContent}\n\n${window.fcTexts.strings.delete_sure}`)) {
       trigger("delete", { id: item.dataset.id });
       window.fcForget(item.dataset.view, item.dataset.id);
     }
@@ -18,7 +17,7 @@ const rename = (item) => {
   const field = document.createElement("input");
   field.value = link.textContent;
   field.maxLength = 200;
-  field.setAttribute("aria-label", "Title");
+  field.setAttribute("aria-label", window.fcTexts.strings.title);
   link.replaceWith(field);
   field.focus();
   field.select();

@@ -1,19 +1,49 @@
 // The leaderboard's tables: fetched when they come into sight, filtered and sorted here. `element` is Gradio's.
 const place = element.querySelector(".fc-board-place");
 
+const EVERY_MS = 1500;
+const address = (query) =>
+  `${place.dataset.root}leaderboard/table?${new URLSearchParams({ arena: place.dataset.arena, ...query })}`;
+let version = "";
+let sorted = null; // column and order that were chosen
+
 const load = async (query = {}) => {
-  const address = `${place.dataset.root}leaderboard/table?${new URLSearchParams({ arena: place.dataset.arena, ...query })}`;
   try {
-    const answer = await fetch(address);
+    const answer = await fetch(address(query));
     if (!answer.ok) throw new Error(answer.status);
     const focused = document.activeElement?.name;
     place.innerHTML = await answer.text();
+    version = answer.headers.get("etag");
+    sorted = null;
     if (focused) place.querySelector(`select[name="${CSS.escape(focused)}"]`)?.focus();
     count();
   } catch {
     place.innerHTML = `<p class="fc-board-empty" role="alert"></p>`;
     place.firstChild.textContent = place.dataset.failed;
   }
+};
+
+// After somebody's vote the numbers change in place: what was typed, sorted and scrolled stays as it is.
+const follow = async () => {
+  const section = place.querySelector("[data-live]");
+  if (!isSeen || document.hidden || !section) return;
+  let fresh;
+  try {
+    const answer = await fetch(address(chosen()), { cache: "no-store", headers: { "if-none-match": version } });
+    if (answer.status !== 200 || !section.isConnected) return;
+    version = answer.headers.get("etag");
+    fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+  } catch {
+    return;
+  }
+  for (const part of [".fc-board-notes", "tbody"]) {
+    const [was, is] = [section.querySelector(part), fresh.querySelector(part)];
+    if (!was || !is) return load(chosen()); // the first vote of all
+    was.replaceWith(is);
+  }
+  section.querySelector(".fc-board-count").dataset.text = fresh.querySelector(".fc-board-count").dataset.text;
+  if (sorted) arrange(section.querySelector("thead tr").cells[sorted.at], sorted.order);
+  filter(section.querySelector("input[type=search]").value);
 };
 
 const chosen = () => {
@@ -37,10 +67,14 @@ const filter = (text) => {
 };
 
 const sort = (head) => {
-  const at = head.cellIndex;
   const first = head.classList.contains("fc-number") ? "descending" : "ascending";
   const other = first === "ascending" ? "descending" : "ascending";
-  const order = head.ariaSort === first ? other : first;
+  arrange(head, head.ariaSort === first ? other : first);
+};
+
+const arrange = (head, order) => {
+  const at = head.cellIndex;
+  sorted = { at, order };
   for (const one of head.parentElement.cells) one.removeAttribute("aria-sort");
   head.setAttribute("aria-sort", order);
   const sign = order === "ascending" ? 1 : -1;
@@ -66,6 +100,9 @@ element.addEventListener("click", (event) => {
   if (button) sort(button.parentElement);
 });
 // Whoever comes back to the tab sees the numbers of that moment, in the table they had chosen.
+let isSeen = false;
 new IntersectionObserver((entries) => {
-  if (entries.some((entry) => entry.isIntersecting)) load(chosen());
+  isSeen = entries.at(-1).isIntersecting;
+  if (isSeen) load(chosen());
 }).observe(element);
+setInterval(follow, EVERY_MS);

@@ -3,6 +3,7 @@
   const LEGACY = { arena: "battle", vision: "battle", compare: "side_by_side", direct: "direct", model: "direct" };
   const find = (selector) => document.querySelector(selector);
   const part = (view, name) => find(`#fc-${view}-${name}`);
+  const say = (key) => window.fcTexts.strings[key]; // in the reader's language; the server has put them into the page
 
   // --- Where we are: the view, and the conversation that is open in it. The address says both, so that a reload,
   // a bookmark and the browser's arrows lead back.
@@ -135,12 +136,41 @@
   });
 
   // --- Mending
-  const name = (selector, label) => [selector, (node) => node.setAttribute("aria-label", label)];
+  const name = (selector, key) => [
+    `${selector}:not([aria-label="${CSS.escape(say(key))}"])`,
+    (node) => node.setAttribute("aria-label", say(key)),
+  ];
   const mends = Object.fromEntries([
-    name(".fc-composer textarea:not([aria-label])", "Message"),
-    name(".fc-composer .submit-button:not([aria-label='Send'])", "Send"),
-    name(".fc-composer .stop-button:not([aria-label='Stop'])", "Stop"),
-    name(".fc-composer .upload-button:not([aria-label='Attach'])", "Attach"),
+    ["[data-text]:empty", (node) => node.append(say(node.dataset.text))],
+    ["[data-name]:not([aria-label])", (node) => node.setAttribute("aria-label", say(node.dataset.name))],
+    name('.fc-1 .fc-log [role="log"]', "chat"),
+    name('.fc-2 .fc-left .fc-log [role="log"]', "chat_a"),
+    name('.fc-2 .fc-right .fc-log [role="log"]', "chat_b"),
+    name('.fc-composer [role="group"][aria-label]', "message"),
+    name(".fc-composer textarea", "message"),
+    name(".fc-composer .submit-button", "send"),
+    name(".fc-composer .stop-button", "stop"),
+    name(".fc-composer .upload-button", "attach"),
+    name(".fc-composer .delete-button", "remove"),
+    name(".copy_code_button", "copy"),
+    name(".fc-parameters .reset-button", "reset"),
+    // A name for the style sheet that is the same in all languages.
+    [`.message-buttons .icon-button[aria-label="${CSS.escape(say("regenerate"))}"]:not(.fc-again)`, (again) => {
+      again.classList.add("fc-again");
+    }],
+    // Gradio says these in English whatever the language. (Setting a name to what it is would call us again, for ever.)
+    ...[["Liked", say("liked")], ["Disliked", say("disliked")]].filter(([theirs, ours]) => theirs !== ours).map(
+      ([theirs, ours]) => [`.message-buttons [aria-label="${theirs}"]`, (thumb) => {
+        thumb.setAttribute("aria-label", ours);
+        thumb.title = ours;
+      }],
+    ),
+    // A reason's hint is the value that is kept, in English; its label says the same in the reader's language.
+    [".fc-reasons input[title]", (reason) => reason.removeAttribute("title")],
+    // "number input for Temperature": what it is, is told by its role.
+    ['.fc-parameters input[aria-label*=" for "]', (input) => {
+      input.setAttribute("aria-label", input.getAttribute("aria-label").replace(/^.* for /, ""));
+    }],
     // A <div> without a role may not carry a name; screen readers that honour it read Markdown source aloud.
     ['[data-testid="bot"][aria-label], [data-testid="user"][aria-label]', (message) => message.removeAttribute("aria-label")],
     // The arrow beside folded reasoning is a nameless button inside the button that it belongs to.
@@ -162,7 +192,7 @@
     [".fc-ballot:not([data-seen])", (ballot) => {
       ballot.dataset.seen = "";
       ballot.setAttribute("role", "group");
-      ballot.setAttribute("aria-label", "Vote");
+      ballot.setAttribute("aria-label", say("vote"));
       const writing = box(active);
       if (document.activeElement === writing && !writing.value) writing.blur();
     }],
@@ -190,7 +220,8 @@
       link.textContent = link.href;
       try {
         await navigator.clipboard.writeText(link.href);
-        link.insertAdjacentHTML("afterend", ' <span class="fc-copied">Copied.</span>');
+        link.insertAdjacentHTML("afterend", ' <span class="fc-copied"></span>');
+        link.nextElementSibling.textContent = say("link_copied");
       } catch {} // over plain HTTP browsers forbid it; the link is there to be copied
     });
   };

@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -82,16 +84,52 @@ def test_a_sound_log_is_verified(run: Run, voted: Sequence[str], tmp_path: Path)
 
 
 def test_a_rewritten_vote_is_found(run: Run, voted: Sequence[str], folder: Path) -> None:
-    import sqlite3
-
-    database = sqlite3.connect(folder / DATABASE)
-    database.execute("UPDATE votes SET outcome = 'rightvote' WHERE leaf_index = 0")
-    database.commit()
-    database.close()
+    changed(folder, "UPDATE votes SET outcome = 'rightvote' WHERE leaf_index = 0")
     verified = run("verify")
     assert verified.status == 1
     assert "FOUND changed_leaf" in verified.out
     assert "NOT OK" in verified.out
+
+
+def changed(folder: Path, *statements: str) -> None:
+    with closing(sqlite3.connect(folder / DATABASE)) as database:
+        for statement in statements:
+            database.execute(statement)
+        database.commit()
+
+
+def test_damage_beside_the_log_is_found(run: Run, voted: Sequence[str], folder: Path) -> None:
+    changed(folder, "DELETE FROM voters")
+    verified = run("verify")
+    assert verified.status == 1
+    assert "FOUND damaged_database: row" in verified.out
+    assert verified.out.splitlines()[-1] == (
+        "NOT OK: the votes are as they were signed, but the database is damaged beside them."
+    )
+
+
+def test_a_vote_put_in_without_the_key_is_found(run: Run, voted: Sequence[str], folder: Path) -> None:
+    changed(folder, "DELETE FROM tree_heads WHERE tree_size = 3")
+    verified = run("verify")
+    assert verified.status == 1
+    assert "FOUND unsigned_log: from vote 2 on" in verified.out
+
+
+def test_a_log_that_cannot_be_written_to_its_end_leaves_no_file(
+    run: Run, voted: Sequence[str], folder: Path, tmp_path: Path
+) -> None:
+    changed(folder, "UPDATE tree_heads SET log_id = 'xyz' WHERE tree_size = 3")
+    failed = run("log", tmp_path / "votes.log")
+    assert failed.status == 2
+    assert "The head of size 3 cannot be exported" in failed.err
+    assert not (tmp_path / "votes.log").exists()
+
+
+def test_a_write_that_fails_is_told_in_a_line(run: Run, voted: Sequence[str], folder: Path) -> None:
+    changed(folder, "CREATE TRIGGER full BEFORE INSERT ON votes BEGIN SELECT RAISE(FAIL, 'disk is full'); END")
+    failed = run("import", SAMPLES / "2023-11-15-conv.json")
+    assert failed.status == 2
+    assert failed.err.splitlines()[-1].startswith("error: ")
 
 
 def test_an_exported_log_is_verified_anywhere(run: Run, voted: Sequence[str], tmp_path: Path) -> None:
@@ -130,6 +168,7 @@ def test_logs_are_imported_and_exported(run: Run, tmp_path: Path) -> None:
     assert "2023-11-16-conv.json:4 is not JSON" in imported.err
     assert "19 lines" in run("export", "--format", "fastchat", tmp_path / "logs").out
     assert "4 votes" in run("export", "--format", "jsonl", tmp_path / "votes.jsonl").out
+    assert (tmp_path / "votes.jsonl").stat().st_mode & 0o777 == 0o600  # people's words
     day = run("export", "--format", "jsonl", "--since", "2023-11-15", "--until", "2023-11-16", tmp_path / "d.jsonl")
     assert "2 votes" in day.out
     assert run("verify").status == 0
@@ -162,6 +201,18 @@ def test_erasing_leaves_the_log_whole(run: Run) -> None:
     assert run("verify").status == 0
 
 
+def test_erasing_in_a_wrong_folder_makes_nothing_there(run: Run, tmp_path: Path) -> None:
+    failed = run("erase", "--older-than", "30", folder=tmp_path / "wrong")
+    assert failed.status == 2
+    assert "--data-dir" in failed.err
+    assert not (tmp_path / "wrong").exists()
+
+
+@pytest.mark.parametrize("days", ["-1", "nan"])
+def test_days_are_a_number(run: Run, voted: Sequence[str], days: str) -> None:
+    assert "give a number of days" in run("erase", f"--older-than={days}").err
+
+
 @pytest.mark.parametrize("what", ["--voter", "--conversation"])
 def test_nobody_is_erased_by_a_wrong_id(run: Run, voted: Sequence[str], what: str) -> None:
     failed = run("erase", what, "nobody")
@@ -174,7 +225,7 @@ def test_a_release_needs_an_arena_that_publishes(run: Run, voted: Sequence[str],
     arenas = tmp_path / "arenas.yaml"
     arenas.write_text("default: {publishes: false}\n")
     assert "publishes: true" in run("release", tmp_path / "out", "--arenas", arenas).err
-    arenas.write_text("default: {publishes: true}\n")
+    arenas.write_text("models: []\narenas: {default: {publishes: true}}\n")  # a whole fastchat.yaml
     made = run("release", tmp_path / "out", "--arenas", arenas, "--date", "2027-01-20")
     assert made.status == 0
     assert "3 votes with text" in made.out

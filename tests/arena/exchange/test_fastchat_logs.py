@@ -2,13 +2,17 @@
 
 import json
 import re
+from collections.abc import Iterator
+from datetime import UTC
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection
 
+from fastchat.arena.exchange import exporting
 from fastchat.arena.exchange.importing import Count, refuse
 from fastchat.arena.records import Mode, Outcome
-from fastchat.arena.store.reading import transcripts, transcripts_of, voted
+from fastchat.arena.store.reading import Range, Transcript, transcripts, transcripts_of, voted
 from fastchat.arena.store.store import Store
 from fastchat.core.errors import SetupError
 from tests.arena.exchange.logs import SAMPLES, copied, give_out, take_in, well_formed, without_address
@@ -224,7 +228,20 @@ async def test_a_vote_that_an_interrupted_import_left_out_is_cast_by_the_next(
     async with opened(sqlite_address) as store:
         cast = Store.cast
         monkeypatch.setattr(Store, "cast", break_off)
-        with pytest.raises(ExceptionGroup):
+        with pytest.raises(ConnectionAbortedError):
             await take_in(store, FILES)
         monkeypatch.setattr(Store, "cast", cast)
         assert (await take_in(store, FILES))[Count.VOTES] == 4
+
+
+async def test_an_export_that_fails_leaves_nothing_to_be_in_the_way(sqlite_address: str, tmp_path: Path) -> None:
+    def failing(rows: Connection) -> Iterator[Transcript]:
+        yield from transcripts(rows)
+        raise OSError("the disk is full")
+
+    async with opened(sqlite_address) as store:
+        await take_in(store, sorted(SAMPLES.glob("*.json")))
+        with pytest.raises(OSError, match="the disk is full"):
+            await store.read(lambda rows: exporting.export(failing(rows), tmp_path / "out", Range(), UTC))
+        assert list((tmp_path / "out").iterdir()) == []
+        assert await give_out(store, tmp_path / "out")

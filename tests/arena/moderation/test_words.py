@@ -1,3 +1,5 @@
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -120,3 +122,16 @@ async def test_a_file_from_windows_is_read_too(tmp_path: Path, around: Surroundi
     file = tmp_path / "list.txt"
     file.write_bytes(b"\xef\xbb\xbfdarn\r\nslay\r\n")
     assert [finding.line for finding in (await load(Spec("words", str(file)), around)).findings("slay, darn")] == [2, 1]
+
+
+async def test_long_texts_hold_up_nobody_else() -> None:
+    threads: list[threading.Thread] = []
+
+    class Noting(WordList):
+        def findings(self, text: str) -> Iterator[Finding]:
+            threads.append(threading.current_thread())
+            return super().findings(text)
+
+    assert (await Noting(["bad"], "list").check("bad", role="user")).is_flagged
+    assert threads
+    assert threading.main_thread() not in threads

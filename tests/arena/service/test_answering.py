@@ -140,10 +140,34 @@ async def test_stopping_ends_both_at_once_and_keeps_what_has_come() -> None:
 async def test_stopping_leaves_a_side_alone_that_has_ended() -> None:
     writer = Writer()
     writer.chat.say("l", "done", END)
+    writer.chat.say("r", "not done")
     await writer.begin()
     writer.writing.stop(Ending.STOPPED)
     left, right = await writer.end()
     assert (left.ending, right.ending) == (Ending.COMPLETE, Ending.STOPPED)
+
+
+@pytest.mark.parametrize("said", [["soon"], ["done", END], [NoWorker("nobody serves l")]])
+async def test_what_is_stopped_before_both_have_begun_does_not_show_who_was_faster(said: list[Any]) -> None:
+    writer = Writer()
+    writer.chat.say("l", *said)
+    await writer.begin()
+    writer.writing.stop(Ending.STOPPED)
+    left, right = await writer.end()
+    assert [(one.text, one.ending, one.error, one.first_token_s) for one in (left, right)] == [
+        ("", Ending.STOPPED, "", None)
+    ] * 2
+    assert writer.text == {Side.LEFT: "", Side.RIGHT: ""}
+
+
+@pytest.mark.parametrize("finish", ["stop", "length"])
+async def test_an_answer_without_a_word_has_failed(finish: str) -> None:
+    writer = Writer()
+    writer.chat.say("l", ChatDelta(text="\0"), ChatDelta(finish_reason=finish))
+    writer.chat.say("r", ChatDelta(reasoning="Hm."), ChatDelta(finish_reason=finish))
+    left, right = await writer.end()
+    assert (left.ending, left.error) == (Ending.FAILED, "broke_off: The answer is empty.")
+    assert right.is_whole
 
 
 async def test_what_is_stopped_before_it_begins_asks_nobody() -> None:

@@ -1,18 +1,21 @@
 """Uploads: what is taken, what stays of it, what a model gets."""
 
+import asyncio
 import base64
 import io
+import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 from pypdf import PdfWriter
 from pypdf.generic import DictionaryObject, NameObject, StreamObject
 
-from fastchat.arena.config import ArenaConfig
+from fastchat.arena.config import ArenaConfig, Matchmaking
 from fastchat.arena.files import FileLimits
-from fastchat.arena.records import FilePart, Mode, TextPart
+from fastchat.arena.records import FilePart, Mode, Outcome, TextPart
 from fastchat.arena.service import FILES_AN_HOUR
 from fastchat.core.errors import FastChatError, InvalidRequest, NotFound, NotNow, RateLimited, RequestTooLarge
 from fastchat.protocol.control import ServedModel
@@ -184,15 +187,66 @@ async def test_images_are_for_models_that_see_and_travel_as_data(tmp_path: Path,
         ]
 
 
-async def test_an_image_in_mid_battle_is_refused_where_one_cannot_see(set_up: Stage) -> None:
-    part = await upload(set_up, picture())
-    battle = await set_up.battle()
-    with pytest.raises(NotNow, match="One of the two models of this battle takes no images") as refused:
+SIGHTED = [ServedModel(name=name, features=("chat", "vision")) for name in (LEFT_NAME, RIGHT_NAME)]
+
+
+async def test_an_image_in_mid_battle_does_not_tell_whether_these_two_can_see(
+    tmp_path: Path, empty_store: Path
+) -> None:
+    # A third one, who is never drawn, takes no images: so the two that are drawn must not seem to take some.
+    arenas = {"default": ArenaConfig(matchmaking=Matchmaking(weights={"blind-1": 0}))}
+    async with stage(tmp_path, empty_store, models=[*SIGHTED, ServedModel(name="blind-1")], arenas=arenas) as set_up:
+        part = await upload(set_up, picture())
+        battle = await set_up.battle()
+        with pytest.raises(NotNow, match="in the first question of a battle"):
+            await set_up.arena.ask(ADA, battle.conversation_id, [part])
+        with pytest.raises(NotNow, match="in the first question of a battle"):
+            await set_up.arena.edit(ADA, battle.conversation_id, 0, [part])
+        await set_up.arena.vote(ADA, battle.conversation_id, battle.vote_token or "", Outcome.TIE)
+        await set_up.arena.ask(ADA, battle.conversation_id, [part])  # the names are known
+
+
+async def test_a_battle_that_was_drawn_for_an_image_takes_more(tmp_path: Path, empty_store: Path) -> None:
+    async with stage(tmp_path, empty_store, models=[*SIGHTED, ServedModel(name="blind-1")]) as set_up:
+        part = await upload(set_up, picture())
+        draft = await set_up.arena.start(ADA, "default", Mode.BATTLE)
+        await set_up.arena.ask(ADA, draft.conversation_id, [part])
+        await set_up.until_answered(draft.conversation_id)
+        await set_up.arena.edit(ADA, draft.conversation_id, 0, [*words("This"), part])
+        await set_up.until_answered(draft.conversation_id)
+        await set_up.arena.ask(ADA, draft.conversation_id, [*words("And this"), part])
+
+
+async def test_where_all_can_see_an_image_may_come_late(tmp_path: Path, empty_store: Path) -> None:
+    async with stage(tmp_path, empty_store, models=SIGHTED) as set_up:
+        part = await upload(set_up, picture())
+        battle = await set_up.battle()
         await set_up.arena.ask(ADA, battle.conversation_id, [part])
-    assert LEFT_NAME not in refused.value.message
+
+
+async def test_a_chat_says_which_model_takes_no_images(set_up: Stage) -> None:
+    part = await upload(set_up, picture())
     direct = await set_up.arena.start(ADA, "default", Mode.DIRECT, models=[LEFT_NAME])
     with pytest.raises(NotNow, match=LEFT_NAME):
         await set_up.arena.ask(ADA, direct.conversation_id, [part])
+
+
+async def test_a_pdf_that_keeps_its_reader_busy_is_given_up_and_its_reader_ends(
+    set_up: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readers: list[asyncio.subprocess.Process] = []
+    begin = asyncio.create_subprocess_exec
+
+    async def noted(*command: str, **options: Any) -> asyncio.subprocess.Process:
+        readers.append(await begin(*command, **options))
+        return readers[0]
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", noted)
+    set_up.options["limits"] = FileLimits(read_s=0.5)
+    await set_up.restart()
+    with pytest.raises(InvalidRequest, match=r"within 0\.5 s"):
+        await upload(set_up, pdf("a) Tj ( " * 500_000), "application/pdf")
+    assert [reader.returncode for reader in readers] == [-signal.SIGKILL]
 
 
 async def test_a_file_on_a_shared_page_is_seen_with_the_link_only(tmp_path: Path, empty_store: Path) -> None:

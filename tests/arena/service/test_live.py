@@ -1,6 +1,7 @@
 """Following answers while they are written: joining late, leaving, and the end of the process."""
 
 import asyncio
+import weakref
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
@@ -96,17 +97,31 @@ async def test_an_event_is_put_into_bytes_once_for_all_followers(set_up: Stage) 
     assert all(a is b is c for a, b, c in zip(one[1:], two[1:], three[1:], strict=True))
 
 
+async def test_events_that_all_followers_have_seen_are_forgotten(set_up: Stage) -> None:
+    conversation_id = await begin(set_up)
+    async with aclosing(set_up.arena.published(ADA, conversation_id)) as events:
+        await anext(events)
+        live = set_up.arena._live.get(conversation_id)
+        assert live is not None
+        for _ in range(3):
+            live._publish(DeltaEvent(text={Side.LEFT: "more"}))
+        oldest = weakref.ref(await anext(events))
+        assert oldest() is not None
+        await anext(events)
+        assert oldest() is None
+
+
 async def test_following_what_is_not_being_answered_gives_its_state(set_up: Stage) -> None:
     battle = await set_up.battle()
     assert await set_up.events(battle.conversation_id) == [StateEvent(conversation=battle)]
 
 
 async def test_writing_stops_when_nobody_has_followed_for_a_while(tmp_path: Path, empty_store: Path) -> None:
-    async with stage(tmp_path, empty_store, pace=replace(QUICK, grace_s=0.02)) as set_up:
+    async with stage(tmp_path, empty_store, pace=replace(QUICK, grace_s=0.2)) as set_up:
         conversation_id = await begin(set_up)
         async with aclosing(set_up.arena.follow(ADA, conversation_id)) as events:
             await anext(events)
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.3)
             assert not set_up.models[LEFT_NAME].was_left.is_set()
         async with asyncio.timeout(5):
             await set_up.models[LEFT_NAME].was_left.wait()

@@ -6,12 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from fastchat.arena import screening
 from fastchat.arena.config import ArenaConfig, Integrity
 from fastchat.arena.moderation.base import Judgement, Role
+from fastchat.arena.moderation.nothing import Nothing
 from fastchat.arena.records import Ending, Mark, Mode, Outcome
+from fastchat.arena.screening import PIECE_CHARS, SEARCHED_CHARS, Screening
+from fastchat.arena.tokens import vote_token
 from fastchat.arena.views import StateEvent
 from fastchat.core.errors import NotNow, PermissionDenied
-from tests.arena.service.stage import ADA, BOB, LEFT_NAME, RIGHT_NAME, Stage, stage, words
+from tests.arena.service.stage import ADA, BOB, KEY, LEFT_NAME, RIGHT_NAME, Stage, stage, words
 
 
 class Watcher:
@@ -132,3 +136,52 @@ async def test_the_time_that_moderators_take_is_no_time_to_read(tmp_path: Path, 
         assert isinstance(last, StateEvent)
         with pytest.raises(NotNow, match="Read both answers first"):
             await set_up.arena.vote(ADA, draft.conversation_id, last.conversation.vote_token or "", Outcome.TIE)
+
+
+async def test_answers_that_are_being_examined_cannot_be_voted_on_yet(tmp_path: Path, empty_store: Path) -> None:
+    judging, go_on = asyncio.Event(), asyncio.Event()
+
+    class Slow(Watcher):
+        async def check(self, text: str, images: Sequence[str] = (), *, role: Role) -> Judgement:
+            if role == "assistant":
+                judging.set()
+                await go_on.wait()
+            return Judgement("slow")
+
+    async with stage(tmp_path, empty_store, moderators={"default": Slow()}) as set_up:
+        draft = await set_up.arena.start(ADA, "default", Mode.BATTLE)
+        await set_up.arena.ask(ADA, draft.conversation_id, words("Why?"))
+        await judging.wait()
+        seen = await set_up.arena.conversation(ADA, draft.conversation_id)
+        kept = set_up.arena._live.get(draft.conversation_id)
+        assert kept is not None
+        assert (seen.is_being_answered, seen.can_vote, seen.vote_token) == (True, False, None)
+        token = vote_token(KEY, kept.conversation)
+        set_up.wall.advance(60)
+        for early in (
+            set_up.arena.vote(ADA, draft.conversation_id, token, Outcome.LEFT),
+            set_up.arena.ask(ADA, draft.conversation_id, words("And then?")),
+            set_up.arena.regenerate(ADA, draft.conversation_id),
+        ):
+            with pytest.raises(NotNow, match="still being written"):
+                await early
+        go_on.set()
+        answered = await set_up.until_answered(draft.conversation_id)
+        assert answered.vote_token == token
+        await set_up.arena.vote(ADA, draft.conversation_id, token, Outcome.LEFT)
+
+
+async def test_long_texts_are_searched_a_piece_at_a_time_and_to_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    pieces: list[str] = []
+    monkeypatch.setattr(screening, "asks_for_identity", lambda piece, models: bool(pieces.append(piece)))
+    screen = Screening(ArenaConfig(), Nothing(), key=b"k" * 32, clock=lambda: 0.0)
+    await screen.marks_of_words("x" * 10 * SEARCHED_CHARS, "ada", [], is_first=False)
+    assert max(map(len, pieces)) == PIECE_CHARS
+    assert SEARCHED_CHARS <= sum(map(len, pieces)) < 1.2 * SEARCHED_CHARS
+
+
+@pytest.mark.parametrize("before", [0, PIECE_CHARS - 8, 100_000])
+async def test_what_is_asked_is_found_anywhere_in_a_long_question(before: int) -> None:
+    screen = Screening(ArenaConfig(), Nothing(), key=b"k" * 32, clock=lambda: 0.0)
+    words = "x" * before + " Which model are you? " + "y" * 6000
+    assert Mark.ASKS_FOR_IDENTITY in await screen.marks_of_words(words, "ada", [], is_first=False)

@@ -1,6 +1,7 @@
 """What a voter can do, from question to vote, over scripted models and a store on the disk."""
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from fastchat.access.people import Person, Visitor
 from fastchat.arena.config import ArenaConfig, Integrity, Matchmaking
 from fastchat.arena.happenings import AnswerWritten, ConversationShared, Happening, ThumbGiven, VoteCast
+from fastchat.arena.moderation.base import Judgement, Role
 from fastchat.arena.records import Conversation, Ending, Mark, Mode, Outcome, Sampling, Thumb
 from fastchat.core.errors import (
     AlreadyVoted,
@@ -353,6 +355,42 @@ async def test_a_deleted_conversation_is_gone(set_up: Stage) -> None:
     assert (await set_up.arena.receipt(receipt.leaf.vote_id)).leaf == receipt.leaf
 
 
+async def test_what_is_deleted_while_its_question_is_on_its_way_is_gone(tmp_path: Path, empty_store: Path) -> None:
+    class Slow:
+        sees_images = False
+        go_on = asyncio.Event()
+        was_asked = asyncio.Event()
+
+        async def check(self, text: str, images: Sequence[str] = (), *, role: Role) -> Judgement:
+            self.was_asked.set()
+            await self.go_on.wait()
+            return Judgement("slow")
+
+    async with stage(tmp_path, empty_store, moderators={"default": Slow()}) as set_up:
+        draft = await set_up.arena.start(ADA, "default", Mode.BATTLE)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(set_up.arena.ask(ADA, draft.conversation_id, words("My secret")))
+            await Slow.was_asked.wait()
+            group.create_task(set_up.arena.delete(ADA, draft.conversation_id))
+            await asyncio.sleep(0.01)
+            Slow.go_on.set()
+        assert b"My secret" not in await set_up.arena.export_my_data(ADA)
+        with pytest.raises(NotFound):
+            await set_up.arena.conversation(ADA, draft.conversation_id)
+
+
+async def test_who_only_looks_leaves_nothing_behind(set_up: Stage) -> None:
+    await set_up.arena.history(BOB, "default")
+    await set_up.arena.consent(BOB, "default")
+    await set_up.arena.delete_my_data(BOB)
+    for look in (set_up.arena.conversation(BOB, "x"), set_up.arena.file(BOB, "x"), set_up.arena.rate(BOB, "x", None)):
+        with pytest.raises(NotFound):
+            await look
+    assert b'"voter": []' in await set_up.arena.export_my_data(BOB)
+    await set_up.arena.start(BOB, "default", Mode.BATTLE)
+    assert b'"voter": []' not in await set_up.arena.export_my_data(BOB)
+
+
 async def test_my_data_can_be_taken_along_without_names_of_blind_battles_and_erased(set_up: Stage) -> None:
     set_up.models[LEFT_NAME].refusal = (500, "x", f"{LEFT_NAME} broke")
     blind = await set_up.battle("Not voted on")
@@ -453,6 +491,16 @@ async def test_questions_and_votes_are_limited_by_voter(tmp_path: Path, empty_st
         await vote(set_up, battles[0])
         with pytest.raises(RateLimited, match="Too many votes"):
             await vote(set_up, battles[1])
+
+
+async def test_empty_conversations_are_limited_too(tmp_path: Path, empty_store: Path) -> None:
+    strict = ArenaConfig(integrity=Integrity(turns_per_minute=1))
+    async with stage(tmp_path, empty_store, arenas={"default": strict}) as set_up:
+        for _ in range(2):
+            await set_up.arena.start(ADA, "default", Mode.BATTLE)
+        with pytest.raises(RateLimited, match="Too many conversations"):
+            await set_up.arena.start(ADA, "default", Mode.BATTLE)
+        await set_up.arena.start(BOB, "default", Mode.BATTLE)
 
 
 async def test_new_cookies_from_one_address_do_not_help(tmp_path: Path, empty_store: Path) -> None:

@@ -91,6 +91,8 @@ def test_fields_are_open_by_decision_only() -> None:
         "created_at",
         "updated_at",
         "marks",
+        "system",  # what this voter wrote
+        "sampling",
     }
     assert {field.name for field in fields(Answer)} == {
         *("message_id", "side", "model", "text", "reasoning", "ending", "error", "attempt", "started_at"),
@@ -104,6 +106,9 @@ def test_a_shared_page_has_nothing_to_do_and_nobody_on_it() -> None:
     assert seen.vote is not None
     assert seen.vote.outcome is Outcome.TIE
     assert "secret voter" not in seen.model_dump_json()
+    told = replace(VOTED, system="I am Ada.")
+    assert view_of(told).system == "I am Ada."
+    assert "Ada" not in shared_view_of(told).model_dump_json()
 
 
 @pytest.mark.parametrize(

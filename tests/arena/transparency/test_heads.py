@@ -1,5 +1,6 @@
 """The log's key on disk, the key as it is published, and what a signature covers."""
 
+import errno
 import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
@@ -62,6 +63,49 @@ def test_a_key_that_others_can_reach_is_refused(tmp_path: Path, mode: int) -> No
     file.chmod(mode)
     with pytest.raises(SetupError, match="chmod 600"):
         Signer.load(file)
+
+
+@pytest.fixture
+def mounted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A secret as Kubernetes mounts it: links to a file that this process's group may read and nobody may change."""
+    kept = tmp_path / "..2026_01_31" / "log.key"
+    Signer.load(kept)
+    kept.chmod(0o440)
+    (tmp_path / "..data").symlink_to(kept.parent)
+    (tmp_path / "log.key").symlink_to(Path("..data/log.key"))
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "fchmod", refuse)
+    return tmp_path / "log.key"
+
+
+def test_a_key_that_was_put_there_for_the_group_is_taken_with_a_warning(
+    mounted: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = Signer.load(mounted)
+    assert "can be read by its group (mode 0440)" in caplog.text
+    assert Signer.load(mounted).public.raw == first.public.raw
+    assert mounted.is_symlink()
+
+
+@pytest.mark.parametrize("mode", [0o444, 0o460])
+def test_a_key_that_the_world_reads_or_the_group_writes_is_refused_all_the_same(mounted: Path, mode: int) -> None:
+    mounted.chmod(mode)
+    with pytest.raises(SetupError, match="Others can read"):
+        Signer.load(mounted)
+
+
+def test_a_key_is_made_where_there_are_no_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+
+    monkeypatch.setattr(os, "link", refuse)
+    first = Signer.load(tmp_path / "log.key")
+    assert Signer.load(tmp_path / "log.key").public.raw == first.public.raw
+    assert stat.S_IMODE((tmp_path / "log.key").stat().st_mode) == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == ["log.key"]
 
 
 @pytest.mark.parametrize("content", [b"", b"not a key", elliptic_pem()])

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastchat.arena.transparency.findings import LISTED, Finding, Verdict
+from fastchat.arena.transparency.heads import UnreadableHead
 from fastchat.arena.transparency.leaves import Erasable, StoredLeaf, VoteLeaf, salted_digest
 from fastchat.arena.transparency.merkle import EMPTY_ROOT
 from fastchat.arena.transparency.receipts import Receipt
@@ -63,12 +64,34 @@ def test_an_empty_log_is_valid() -> None:
     assert audit(log, saved_heads=[log.signer.sign(0, EMPTY_ROOT, START)]).is_valid
 
 
-def test_votes_behind_the_newest_head_are_counted_as_unsigned() -> None:
+def test_votes_that_no_head_covers_are_found() -> None:
+    """Heads are written with their votes: somebody without the key put votes in, or dropped the newest head."""
     log = ExampleLog()
-    log.heads.pop()
+    dropped = log.heads.pop()
     verdict = audit(log)
-    assert verdict.is_valid
+    assert kinds(verdict) == {Finding.UNSIGNED_LOG}
+    assert verdict.problems[0].index == 8
     assert (verdict.signed_size, verdict.unsigned_leaves) == (8, 2)
+    assert kinds(audit(log, saved_heads=[dropped])) == {Finding.UNSIGNED_LOG}
+
+
+def test_a_head_that_cannot_be_read_is_named_and_the_rest_is_still_proven() -> None:
+    log = ExampleLog()
+    heads = [log.heads[0], UnreadableHead(4, "log_id is 'xyz'; it is hexadecimal"), *log.heads[2:]]
+    verdict = verify_log(log.leaves, heads, log.key)
+    assert kinds(verdict) == {Finding.UNREADABLE_HEAD}
+    assert (verdict.problems[0].tree_size, verdict.signed_size) == (4, 10)
+
+
+def test_of_a_source_that_breaks_off_nothing_more_is_said() -> None:
+    log = ExampleLog()
+    broken = Audit(log.key, receipts=[log.receipt(9)], saved_heads=log.heads)
+    for record in in_order(log.leaves[:6], log.heads[:2]):
+        broken.add(record)
+    broken.break_off("the page is damaged")
+    verdict = broken.finish()
+    assert kinds(verdict) == {Finding.DAMAGED_DATABASE}
+    assert "only the first 6 votes can be read: the page is damaged" in verdict.problems[0].message
 
 
 def test_erasing_salt_and_text_leaves_the_proof_whole() -> None:

@@ -14,9 +14,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fastchat.client.endpoint_file import EndpointEntry
 from fastchat.core.serving import Listener
-from fastchat.gateway.embedded import embedded_gateway
 from fastchat.gateway.process import GatewayOptions
 from tests.client.providers.dialects import JSON, Wire
+from tests.client.providers.embedded_gateway import embedded_gateway
 from tests.client.providers.scripts import Provider, Request
 
 _EMBEDDING = re.compile(r"/embeddings$|mbedContents?$|:predict$")

@@ -1,0 +1,26 @@
+"""One spelling for what is compared."""
+
+import time
+
+import pytest
+
+from fastchat.arena.folding import fold
+
+
+@pytest.mark.parametrize(
+    "tower",
+    [
+        "a" + "\u0301" * 100_000 + "\u0327" * 100_000,
+        "a" + "\u0f73" * 100_000,  # marks only when it is taken apart
+        "a" + ("\u0301" * 20 + "\uff9e") * 10_000,
+    ],
+)
+def test_letters_with_towers_of_marks_take_no_long_time(tower: str) -> None:
+    began = time.process_time()
+    assert fold(tower).startswith(("a", "\u00e1"))
+    assert time.process_time() - began < 2
+
+
+def test_marks_that_are_written_stay() -> None:
+    assert fold("Việt NAI\u0308VE q\u0323\u0301") == "việt naïve q\u0323\u0301"
+    assert fold("q" + "\u0301" * 30) != fold("q" + "\u0301" * 29)
