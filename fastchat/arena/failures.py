@@ -29,7 +29,7 @@ def words_for(line: str, *, is_blind: bool) -> str:
 
 
 def parted(words: str) -> tuple[str | None, str]:
-    """The kind of failure that these words tell of, and what was added in brackets: pages have languages of their own."""
+    """The kind of failure that these words tell of, and what was added in brackets: for pages in other languages."""
     for kind, sentence in _SENTENCES.items():
         if words.startswith(sentence):
             return kind, words[len(sentence) :].strip()

@@ -42,6 +42,9 @@ class ApiSettings(ServerSettings):
     address_header: str = setting(
         FORWARDED_FOR, "header in which they give it: x-forwarded-for, forwarded, or one of a single address"
     )
+    metrics_from: Items = setting(
+        (), "networks that may read /metrics besides this machine, where there is a page whose battles they could tell"
+    )
     max_body_mb: float = setting(32.0, "largest request body", metavar="MB")
     worker_api_timeout: float = setting(
         600.0,
@@ -67,6 +70,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         idle_s=settings.worker_api_timeout,
         drain_s=settings.drain_s,
         endpoints=load_endpoints(file) if file else (),
+        metrics_from=settings.metrics_from,
         proxies=TrustedProxies.parse(settings.trusted_proxies, address_header=settings.address_header),
     )
     run(run_gateway(options, listener, ring, _cors(settings)))

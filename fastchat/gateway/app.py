@@ -14,6 +14,7 @@ from fastchat.client.fleet import Fleet
 from fastchat.core.errors import NoWorker
 from fastchat.core.http import Edge
 from fastchat.gateway.api_docs import api_page, openapi_document
+from fastchat.gateway.insiders import Insiders
 from fastchat.gateway.metrics import GatewayMetrics
 from fastchat.gateway.openai_api import OpenAIApi
 from fastchat.gateway.web_proxy import WebProxy
@@ -30,12 +31,14 @@ class GatewayApp:
         fleet: Fleet,
         metrics: GatewayMetrics,
         session: aiohttp.ClientSession,
+        insiders: Insiders | None = None,
     ) -> None:
         self._api = api
         self._web = web
         self._fleet = fleet
         self._metrics = metrics
         self._session = session
+        self._insiders = insiders  # who may see the metrics; None: everybody
 
     def asgi(self, ring: KeyRing, cors: "Cors | None" = None) -> ASGIApp:
         routes = [
@@ -59,7 +62,9 @@ class GatewayApp:
             raise NoWorker("No model answers yet.", retry_after_s=1)
         return JSONResponse({"status": "ready", "models": models})
 
-    async def show_metrics(self, _: Request) -> Response:
+    async def show_metrics(self, request: Request) -> Response:
+        if self._insiders:
+            self._insiders.check(request.scope)
         page = await self._metrics.render(self._session)
         return Response(page, media_type="text/plain; version=0.0.4")
 

@@ -18,6 +18,7 @@ from fastchat.client.http1 import Http1Client
 from fastchat.client.pipe import Pipe
 from fastchat.core.serving import Listener, serve
 from fastchat.gateway.app import Cors, GatewayApp
+from fastchat.gateway.insiders import Insiders
 from fastchat.gateway.metrics import GatewayMetrics
 from fastchat.gateway.openai_api import OpenAIApi
 from fastchat.gateway.web_proxy import WebProxy
@@ -35,6 +36,7 @@ class GatewayOptions:
     drain_s: float
     endpoints: Sequence[Endpoint] = ()  # those of a register file
     proxies: TrustedProxies | None = None  # those in front of us; nobody is trusted without
+    metrics_from: Sequence[str] = ()  # networks that may read metrics although there is a page
 
 
 async def run_gateway(options: GatewayOptions, listener: Listener, ring: KeyRing, cors: Cors | None) -> None:
@@ -58,6 +60,7 @@ async def gateway(options: GatewayOptions, ring: KeyRing, cors: Cors | None = No
             fleet,
             metrics,
             session,
+            Insiders(ring, proxies=options.proxies, networks=options.metrics_from) if options.web_url else None,
         )
         following = None
         if options.controller_url:

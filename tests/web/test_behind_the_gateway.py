@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Iterator
 
+import aiohttp
 import pytest
 from playwright.async_api import Browser, expect
 
@@ -29,6 +30,14 @@ async def test_an_answer_streams_through_the_gateway(browser: Browser, gateway: 
         site.go_on.set()
         await expect(page.rows.nth(1)).to_have_text("Hello from the fake API.")
         page.assert_clean()
+
+
+async def test_metrics_which_could_tell_who_answers_are_not_for_strangers(gateway: Server) -> None:
+    async with aiohttp.ClientSession() as session:
+        async with session.get(f"{gateway.url}/metrics") as here:
+            assert here.status == 200
+        async with session.get(f"{gateway.url}/metrics", headers={"x-forwarded-for": "203.0.113.5"}) as elsewhere:
+            assert elsewhere.status == 403
 
 
 async def test_open_pages_do_not_keep_the_page_server_from_stopping(browser: Browser, site: FakeApi) -> None:
