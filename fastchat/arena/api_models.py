@@ -14,6 +14,10 @@ ArenaName: TypeAlias = Annotated[str, Query(alias="arena", description="which ar
 Reasons: TypeAlias = Annotated[tuple[Annotated[str, Field(max_length=500)], ...], Field(max_length=20)]
 
 
+# Beyond any model's context: a provider that refuses a number would be told from one that takes it.
+MOST_TOKENS = 100_000
+
+
 class _Request(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
@@ -32,7 +36,7 @@ class ErrorBody(View):
 class SamplingFields(_Request):
     temperature: float | None = Field(None, ge=0, le=2)
     top_p: float | None = Field(None, ge=0, le=1)
-    max_tokens: int | None = Field(None, ge=1)
+    max_tokens: int | None = Field(None, ge=1, le=MOST_TOKENS)
 
 
 class NewConversation(_Request):

@@ -233,9 +233,10 @@ class Chat:
         problem = self._problem(len(self._backend.running() if self._mode is Mode.BATTLE else offered))
         changes: Changes = {self._on.notice: f"<span>{texts.html(problem)}</span>" if problem else ""}
         seen = session.seen
-        named = seen.models if seen is not None else ()
+        named = seen.models if seen is not None else (_in_address(request, offered),)
         for at, picker in enumerate(self._on.pickers):
-            chosen = (named[at] if at < len(named) else None) or picked[at]
+            known = named[at] if at < len(named) else None
+            chosen = (known or picked[at]) if seen is not None else (picked[at] or known)
             shown, value = choices(offered, chosen, texts, keep=seen is not None, first=at)
             changes[picker] = gr.update(choices=shown, value=value, interactive=bool(offered))
         return changes
@@ -297,3 +298,9 @@ def in_words(changes_on: Any, error: Exception, texts: Texts) -> Changes:
         return {changes_on: _bad(refusal(error, texts))}
     log.error("a page's handler failed", exc_info=error)
     return {changes_on: _bad(texts.html("error_lost"))}
+
+
+def _in_address(request: gr.Request, offered: Sequence[str]) -> str | None:
+    """FastChat's links to one model: `?model=NAME`. Gradio hands the page's own parameters on with every event."""
+    name = request.query_params.get("model") if request.query_params else None
+    return name if name in offered else None

@@ -1,5 +1,6 @@
 """What the handlers ask of the arena, and what they change on the page; how it looks is seen in the browser tests."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
@@ -16,7 +17,7 @@ from fastchat.web.texts import Catalogue, Wording
 from tests.web.scenes import answer, turn, view
 from tests.web.stub_arena import SOMEBODY, StubArena
 
-REQUEST: Any = None  # `identify` is told who calls
+REQUEST: Any = SimpleNamespace(query_params={}, headers={})  # `identify` is told who calls
 TEXTS = Catalogue.load().of("de")
 PARAMETERS = (0.7, 1.0, 1024, "Be brief.")
 
@@ -174,3 +175,13 @@ def test_what_was_not_foreseen_is_told_without_its_words(caplog: pytest.LogCaptu
     changes = in_words("told", RuntimeError("a secret path"), TEXTS)
     assert TEXTS("error_lost") in changes["told"]
     assert "a secret path" in caplog.text
+
+
+@pytest.mark.parametrize(("asked_for", "picked", "shown"), [("b", None, "b"), ("nobody", None, "a"), ("b", "a", "a")])
+async def test_a_link_to_a_model_chooses_it(asked_for: str, picked: str | None, shown: str) -> None:
+    stage = Stage(Mode.DIRECT)
+    request: Any = SimpleNamespace(query_params={"model": asked_for}, headers={})
+
+    changes = await stage.chat.refresh(request, stage.session, picked)
+
+    assert changes[stage.on.pickers[0]]["value"] == shown

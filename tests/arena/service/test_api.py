@@ -131,6 +131,7 @@ REFUSALS = [
     ("POST", "/conversations", {"mode": "duel"}, 400, "mode"),
     ("POST", "/conversations", {"mode": "battle", "colour": 1}, 400, "colour"),
     ("POST", "/conversations", {"mode": "battle", "sampling": {"temperature": 9}}, 400, "sampling"),
+    ("POST", "/conversations", {"mode": "battle", "sampling": {"max_tokens": 10**23}}, 400, "sampling"),
     ("POST", "/conversations", {"mode": "direct", "models": ["x"]}, 404, "model"),
     ("POST", "/conversations", {"mode": "battle", "arena": "x"}, 404, "arena"),
     ("POST", "/conversations", None, 400, None),
