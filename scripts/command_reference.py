@@ -27,6 +27,7 @@ FastChat's old names lead to the same code:
 | `python3 -m fastchat.serve.lightllm_worker` | `fastchat lightllm` |
 | `python3 -m fastchat.serve.openai_api_server` | `fastchat api` |
 | `python3 -m fastchat.serve.gradio_web_server` | `fastchat web` |
+| `python3 -m fastchat.serve.gradio_web_server_multi` | `fastchat arena serve`, that is `fastchat web --arena` |
 | `python3 -m fastchat.serve.register_worker` | `fastchat register` |
 | `python3 -m fastchat.serve.test_message` | `fastchat message` |
 | `python3 -m fastchat.serve.shutdown_serve` | `fastchat shutdown` |
