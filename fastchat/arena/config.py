@@ -11,12 +11,23 @@
 An installation always has the arena `default`, which may be described there too.
 """
 
+from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationInfo,
+    field_validator,
+)
 
 from fastchat.arena.records import Mode
-from fastchat.core.places import LocalPath
+from fastchat.core.places import LocalFile
 
 DEFAULT = "default"
 
@@ -35,7 +46,7 @@ class Look(_Section):
     """How an arena's pages differ from ours."""
 
     name: str | None = Field(None, max_length=60, description="shown instead of FastChat")
-    logo: LocalPath | None = Field(None, description="an SVG, PNG or WebP file")
+    logo: LocalFile | None = Field(None, description="an SVG, PNG or WebP file")
     accent: Color | None = Field(None, description="the one colour, on light ground")
     accent_dark: Color | None = Field(None, description="the same on dark ground")
 
@@ -69,6 +80,17 @@ class Matchmaking(_Section):
     anony_only: tuple[str, ...] = Field((), description="models that are drawn but not listed")
 
 
+def _with_its_file(moderator: str, info: ValidationInfo) -> str:
+    name, colon, rest = moderator.partition(":")
+    if name != "words" or not info.context:
+        return moderator
+    file, comma, settings = rest.partition(",")
+    found = info.context["folder"] / Path(file).expanduser()
+    if not found.is_file():
+        raise ValueError(f"there is no file {found}")
+    return f"{name}{colon}{found}{comma}{settings}"
+
+
 class Integrity(_Section):
     turns_per_minute: PositiveInt | None = Field(30, description="questions a voter may ask in a minute")
     votes_per_day: PositiveInt | None = Field(500, description="votes a voter may cast in a day")
@@ -77,6 +99,13 @@ class Integrity(_Section):
     question_chars: PositiveInt = Field(100_000, description="longest question")
     turns: PositiveInt = Field(50, description="most turns of a conversation")
     moderators: tuple[str, ...] = Field((), description="who reads along: words:FILE, openai[:URL], classifier:MODEL")
+
+    @field_validator("moderators")
+    @classmethod
+    def _lists_are_there(cls, moderators: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        """Word lists are named from the configuration's folder, as other files are."""
+        return tuple(_with_its_file(one, info) for one in moderators)
+
     on_flag: Literal["mark", "refuse"] = Field("mark", description="what becomes of a flagged question")
 
 
@@ -91,7 +120,7 @@ class ArenaConfig(_Section):
     models: tuple[str, ...] = Field((), description="names or patterns of the models here; all if empty")
     variants: dict[str, Variant] = Field({}, description="further contenders: name → a model with a system message")
     matchmaking: Matchmaking = Field(Matchmaking(), description="who is drawn for battles")
-    questions: LocalPath | None = Field(
+    questions: LocalFile | None = Field(
         None, description="questions to draw from: JSON lines with 'text', maybe 'category'"
     )
     categories: tuple[str, ...] = Field((), description="what a conversation can be filed under")
@@ -103,7 +132,7 @@ class ArenaConfig(_Section):
     embed_origins: tuple[str, ...] = Field((), description="origins of pages that may show this arena in a frame")
     look: Look = Field(Look(), description="its name, logo and colour")
     integrity: Integrity = Field(Integrity(), description="limits, and who reads along")
-    terms: LocalPath | None = Field(None, description="terms of use, Markdown; ours if unset")
+    terms: LocalFile | None = Field(None, description="terms of use, Markdown; ours if unset")
     terms_version: str = Field("1", max_length=64, description="when it changes, everybody is asked again")
     publishes: bool = Field(False, description="whether a public release is meant; then people are asked")
     history_days: NonNegativeInt | None = Field(

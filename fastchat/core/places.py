@@ -31,5 +31,14 @@ def _in_folder(value: Path, info: ValidationInfo) -> Path:
     return info.context["folder"] / value.expanduser() if info.context else value
 
 
+def _is_there(value: Path, info: ValidationInfo) -> Path:
+    if info.context and not value.is_file():
+        raise ValueError(f"there is no file {value}")
+    return value
+
+
 # A path in a configuration, read against the folder that its file is in: `folder` of pydantic's context.
 LocalPath: TypeAlias = Annotated[Path, AfterValidator(_in_folder)]
+
+# The same, of a file that has to be there.
+LocalFile: TypeAlias = Annotated[LocalPath, AfterValidator(_is_there)]

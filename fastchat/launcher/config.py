@@ -28,7 +28,7 @@ from pydantic import (
 
 from fastchat.arena.config import ArenaConfig, Slug
 from fastchat.client.endpoint_file import EndpointEntry, from_environment
-from fastchat.core.places import LocalPath
+from fastchat.core.places import LocalFile, LocalPath
 from fastchat.engines.registry import DataType, Device, Quantization
 from fastchat.model import builtin
 from fastchat.model.sources import default_name
@@ -221,7 +221,7 @@ class Config(_Section):
     database_url: Secret | None = Field(
         None, description="PostgreSQL instead of a file in data_dir, as postgresql://…, or env:NAME"
     )
-    logins_file: LocalPath | None = Field(None, description="USER:PASSWORD lines; the web page then asks for a login")
+    logins_file: LocalFile | None = Field(None, description="USER:PASSWORD lines; the web page then asks for a login")
     admins: tuple[str, ...] = Field((), description="logins of those who may administer the arenas")
     trusted_proxies: tuple[str, ...] = Field(
         (), description="networks of proxies in front, whose word on a client's address counts"

@@ -3,11 +3,12 @@
 import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from fastchat.arena.config import ArenaConfig
 from fastchat.core.errors import SetupError
 from fastchat.launcher.config import Config, HostedModel, LocalModel
 
@@ -52,8 +53,20 @@ def problems_of(error: ValidationError) -> list[Problem]:
     return [_problem(details) for details in error.errors(include_url=False)]
 
 
+def _section_of(place: Place) -> type[BaseModel]:
+    """Whose key the last of the place is."""
+    if place[:1] != ("arenas",):
+        return next((_SECTIONS[str(part)] for part in place if part in _SECTIONS), Config)
+    section: type[BaseModel] = ArenaConfig
+    for part in place[2:-1]:
+        field = section.model_fields.get(str(part))
+        kinds = [field.annotation, *get_args(field.annotation)] if field else []
+        section = next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), section)
+    return section
+
+
 def _problem(details: ErrorDetails) -> Problem:
-    section = next((_SECTIONS[str(part)] for part in details["loc"] if part in _SECTIONS), Config)
+    section = _section_of(details["loc"])
     place = tuple(part for part in details["loc"] if part not in _SECTIONS)
     if details["type"] == "extra_forbidden":
         return Problem(_unknown_key(str(place[-1]), section), place)

@@ -17,6 +17,7 @@ JSON = '{"arenas": {"legal": {"title": "Legal", "questions": "questions.jsonl"}}
 def test_arenas_are_read_in_every_form(tmp_path: Path, text: str) -> None:
     file = tmp_path / "arenas.yaml"
     file.write_text(text)
+    (tmp_path / "questions.jsonl").touch()
     arenas = read_arenas(file)
     assert list(arenas) == ["legal"]
     assert (arenas["legal"].title, arenas["legal"].questions) == ("Legal", tmp_path / "questions.jsonl")

@@ -217,3 +217,29 @@ def test_the_schema_describes_every_key() -> None:
     fields = [field for part in sections for field in part.get("properties", {}).items()]
     undescribed = [key for key, field in fields if "description" not in field]
     assert undescribed == []
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("membrs: []", "fastchat.yaml:3: arenas.legal.membrs: there is no such key; did you mean 'members'?"),
+        (
+            "integrity: {dwel_s: 1}",
+            "fastchat.yaml:3: arenas.legal.integrity.dwel_s: there is no such key; did you mean",
+        ),
+        ("variants: {x: {modle: a}}", "arenas.legal.variants.x.modle: there is no such key; did you mean 'model'?"),
+        ("questions: none.jsonl", "fastchat.yaml:3: arenas.legal.questions: 'none.jsonl' was given; there is no file "),
+        ('integrity: {moderators: ["words:none.txt"]}', "was given; there is no file none.txt"),
+    ],
+)
+def test_a_complaint_about_an_arena_names_its_own_keys_and_files(tmp_path: Path, text: str, expected: str) -> None:
+    assert expected in complaint(tmp_path, f"arenas:\n  legal:\n    {text}\n")
+
+
+def test_word_lists_are_named_from_the_configuration_s_folder(tmp_path: Path) -> None:
+    (tmp_path / "blocked.txt").write_text("bad\n")
+    (tmp_path / "fastchat.yaml").write_text('arenas:\n  legal:\n    integrity: {moderators: ["words:blocked.txt"]}\n')
+
+    moderators = load(tmp_path / "fastchat.yaml").config.arenas["legal"].integrity.moderators
+
+    assert moderators == (f"words:{tmp_path / 'blocked.txt'}",)

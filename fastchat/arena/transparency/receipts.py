@@ -93,13 +93,24 @@ def _signature_problems(heads: Sequence[SignedTreeHead], key: LogKey) -> list[st
     ]
 
 
+class _Answer(BaseModel):
+    """Of `POST …/vote`, of which nothing else matters here."""
+
+    receipt: Receipt
+
+
 def read_receipt(file: Path) -> Receipt:
-    """
+    """Alone, or within the answer to a vote.
+
     Raises:
         SetupError: the file cannot be read or is not a receipt.
     """
     try:
-        return Receipt.model_validate_json(file.read_bytes())
+        content = file.read_bytes()
+        try:
+            return _Answer.model_validate_json(content).receipt
+        except ValidationError:
+            return Receipt.model_validate_json(content)
     except OSError as error:
         raise SetupError(f"The receipt {file} cannot be read: {error.strerror or error}.") from None
     except ValidationError as error:

@@ -110,6 +110,8 @@ def test_receipts_are_read_from_files(tmp_path: Path) -> None:
     file = tmp_path / "receipt.json"
     file.write_text(LOG.receipt(3).model_dump_json(indent=2))
     assert read_receipt(file) == LOG.receipt(3)
+    file.write_text(json.dumps({"conversation": {}, "receipt": json.loads(file.read_text())}))
+    assert read_receipt(file) == LOG.receipt(3)  # within the answer to the vote, as people save it
     with pytest.raises(SetupError, match=r"none\.json"):
         read_receipt(tmp_path / "none.json")
     file.write_text("{")
