@@ -12,6 +12,7 @@ from fastchat.access.people import Visitor
 from fastchat.arena.config import DEFAULT
 from fastchat.arena.records import FilePart, Mode, Outcome, Part, Sampling, Side, TextPart, Thumb
 from fastchat.arena.service import Arena
+from fastchat.arena.standings import LEFT_OUT
 from fastchat.arena.views import ConversationView
 from fastchat.core.errors import FastChatError, NoWorker
 from fastchat.web.composer import EMPTY, Draft, forget_files, is_blank, parts_of
@@ -105,7 +106,7 @@ class Chat:
         elif seen.is_being_answered:
             await self._arena.stop(who, seen.conversation_id)
         session.seen = await self._arena.ask(who, seen.conversation_id, question, sampling=sampling)
-        return self._anew(session.seen, self._texts(request))
+        return self._asking(session.seen, self._texts(request))
 
     async def _models(self, who: Visitor, picked: Sequence[str | None]) -> list[str]:
         """For who asks before the pickers have been filled."""
@@ -125,7 +126,7 @@ class Chat:
         if session.seen.is_being_answered:
             await self._arena.stop(who, session.seen.conversation_id)
         session.seen = await self._arena.regenerate(who, session.seen.conversation_id)
-        return self._anew(session.seen, self._texts(request))
+        return self._asking(session.seen, self._texts(request))
 
     def ask_differently(self, side: Side) -> Handler:
         async def ask_differently(request: gr.Request, edited: gr.EditData, session: Session) -> Changes:
@@ -139,7 +140,7 @@ class Chat:
             if seen.is_being_answered:
                 await self._arena.stop(who, seen.conversation_id)
             session.seen = await self._arena.edit(who, seen.conversation_id, turn, question)
-            return self._anew(session.seen, texts)
+            return self._asking(session.seen, texts)
 
         return ask_differently
 
@@ -189,8 +190,7 @@ class Chat:
                 session.seen = await self._arena.conversation(who, seen.conversation_id)
                 return self._all(session.seen, texts) | {self._on.told: _bad(refusal(error, texts))}
             session.seen = voted[0]
-            counted = f"<strong>{texts.html(f'voted_{outcome}')}</strong> {texts.html('counted')}"
-            return self._all(session.seen, texts) | {self._on.told: counted}
+            return self._all(session.seen, texts) | {self._on.told: _thanks(session.seen, outcome, texts)}
 
         return vote
 
@@ -261,6 +261,13 @@ class Chat:
         """The same, where what was said of the reader's last act no longer matters."""
         return self._all(view, texts) | {self._on.told: ""}
 
+    def _asking(self, view: ConversationView, texts: Texts) -> Changes:
+        """The same after a question, of which a battle's voter is told that it no longer counts."""
+        changes = self._anew(view, texts)
+        if view.mode is Mode.BATTLE and view.vote is not None:
+            changes[self._on.told] = f"<span>{texts.html('after_vote')}</span>"
+        return changes
+
     def _all(self, view: ConversationView | None, texts: Texts) -> Changes:
         """The whole view, as it has to look for this conversation."""
         changes: Changes = {
@@ -286,6 +293,20 @@ class Chat:
         )
         is_busy = view is not None and view.is_being_answered
         return head_of(self._mode, side, texts, model=model, is_winner=winner is side, is_busy=is_busy)
+
+
+def _thanks(view: ConversationView, outcome: Outcome, texts: Texts) -> str:
+    """What is said after a vote. That it counts is only said where the leaderboard counts it."""
+    counts = view.mode is Mode.BATTLE and LEFT_OUT.isdisjoint(view.marks)
+    said = f"<strong>{texts.html(f'voted_{outcome}')}</strong> {texts.html('counted' if counts else 'logged')}"
+    return f"{said} {_receipt_link(view.vote.vote_id, texts)}" if view.vote is not None else said
+
+
+def _receipt_link(vote_id: str, texts: Texts) -> str:
+    """Relative, like the link to a shared page: an arena's own page and a proxy's path have the API below them."""
+    vote = escaped(vote_id)
+    address, file = f"api/arena/log/receipt/{vote}", f"receipt-{vote}.json"
+    return f'<a class="fc-receipt" href="{address}" download="{file}">{texts.html("receipt")}</a>'
 
 
 def _bad(said: str) -> str:

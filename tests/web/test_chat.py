@@ -7,7 +7,7 @@ import gradio as gr
 import pytest
 
 from fastchat.arena.config import ArenaConfig
-from fastchat.arena.records import FilePart, Mode, Outcome, Side, TextPart
+from fastchat.arena.records import FilePart, Mark, Mode, Outcome, Side, TextPart
 from fastchat.core.errors import NotNow
 from fastchat.web.chat import Backend, Chat, in_words
 from fastchat.web.layout import Widgets, lay_out
@@ -113,6 +113,51 @@ async def test_a_vote_takes_the_token_of_what_was_seen_and_only_our_reasons() ->
     assert "osprey-7b" in changes[stage.on.panes[0].head]
     assert TEXTS("your_choice") in changes[stage.on.panes[0].head]
     assert changes[stage.on.ballot]["visible"] is False
+
+
+async def told_after_a_vote(mode: Mode, *marks: Mark) -> str:
+    stage = Stage(mode)
+    done = turn("Hi", answer(Side.LEFT, text="l"), answer(Side.RIGHT, text="r"))
+    stage.session.seen = view(done, mode=mode, can_vote=True, vote_token="seen")
+    stage.arena.view = view(done, mode=mode, outcome=Outcome.LEFT, marks=marks)
+    changes = await stage.chat.vote(Outcome.LEFT)(REQUEST, stage.session, [])
+    return str(changes[stage.on.told])
+
+
+async def test_a_vote_ends_with_a_link_to_its_receipt() -> None:
+    told = await told_after_a_vote(Mode.BATTLE)
+    link = '<a class="fc-receipt" href="api/arena/log/receipt/v" download="receipt-v.json">'
+    assert told.endswith(f"{link}{TEXTS.html('receipt')}</a>")
+
+
+@pytest.mark.parametrize(
+    ("mode", "marks", "said"),
+    [
+        (Mode.BATTLE, (), "counted"),
+        (Mode.BATTLE, (Mark.REGENERATED,), "counted"),
+        (Mode.BATTLE, (Mark.NAMES_ITSELF,), "logged"),
+        (Mode.SIDE_BY_SIDE, (), "logged"),
+    ],
+)
+async def test_a_vote_is_said_to_count_only_where_it_does(mode: Mode, marks: tuple[Mark, ...], said: str) -> None:
+    told = await told_after_a_vote(mode, *marks)
+    assert [key for key in ("counted", "logged") if TEXTS.html(key) in told] == [said]
+
+
+@pytest.mark.parametrize(
+    ("mode", "outcome", "is_late"),
+    [(Mode.BATTLE, Outcome.LEFT, True), (Mode.BATTLE, None, False), (Mode.SIDE_BY_SIDE, Outcome.LEFT, False)],
+)
+async def test_what_is_asked_after_the_vote_is_said_not_to_count(
+    mode: Mode, outcome: Outcome | None, is_late: bool
+) -> None:
+    stage = Stage(mode)
+    stage.arena.view = stage.session.seen = asked(mode, outcome=outcome)
+    told = f"<span>{TEXTS.html('after_vote')}</span>" if is_late else ""
+    changes = await stage.ask("And?", *("a" for _ in stage.on.pickers))
+    assert changes[stage.on.told] == told
+    changes = await stage.chat.ask_again(REQUEST, stage.session)
+    assert changes[stage.on.told] == told
 
 
 async def test_nothing_to_vote_on_is_no_vote() -> None:
