@@ -6,6 +6,7 @@ document, and told to Gradio as the browser's.
 """
 
 import json
+import re
 from collections.abc import MutableMapping
 from typing import Any
 
@@ -22,6 +23,11 @@ IN_SCRIPTS = (
     *(f"example_{name}_{part}" for name in ("explain", "code", "formula", "message") for part in ("title", "text")),
     *(f"welcome_{mode}_{part}" for mode in ("battle", "side_by_side", "direct") for part in ("title", "text")),
 )  # fmt: skip
+
+_PREVIEW = re.compile(rb"<meta\s+(?:property=\"og:|name=\"twitter:)[^\"]*\"\s+content=\"[^\"]*\"\s*/?>\s*")
+_TITLE = re.compile(rb"<meta\s+property=\"og:title\"\s+content=\"([^\"]*)\"")
+_DESCRIPTION = b"Chat with the models that run on this server."  # as in head.html
+_CONFIG = b"window.gradio_config"  # from here on: data
 
 
 class Spoken:
@@ -41,6 +47,7 @@ class Spoken:
     def translated(self, request: Request, document: bytes) -> bytes:
         texts = self._wording.of(request)
         head = self._heads.setdefault(texts.language, _head(texts))
+        document = _previewed(document)
         return document.replace(b'lang="en"', b'lang="%s"' % texts.language.encode(), 1).replace(b"<head>", head, 1)
 
 
@@ -76,6 +83,19 @@ class _Translated:
 
 def _is_page(start: Message) -> bool:
     return any(name == b"content-type" and value.startswith(b"text/html") for name, value in start["headers"])
+
+
+def _previewed(document: bytes) -> bytes:
+    """With the page's name and our words where links to it are shown; the last title is the page's, others Gradio's."""
+    top, config, rest = document.partition(_CONFIG)
+    titles = _TITLE.findall(top)
+    if not titles:
+        return document
+    ours = (
+        b'<head><meta property="og:title" content="%s"><meta property="og:type" content="website">'
+        b'<meta property="og:description" content="%s">'
+    ) % (titles[-1], _DESCRIPTION)
+    return _PREVIEW.sub(b"", top).replace(b"<head>", ours, 1) + config + rest
 
 
 def _head(texts: Texts) -> bytes:

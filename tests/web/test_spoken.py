@@ -49,6 +49,28 @@ async def test_what_is_no_page_stays_as_it_is() -> None:
     assert (await get("/data", "de")).json() == {"lang": '<html lang="en"><head>'}
 
 
+async def test_previews_of_links_show_the_pages_own_name() -> None:
+    gradios = (
+        '<meta property="og:title" content="Gradio" /><meta property="og:url" content="{url}" />\n'
+        '<meta\n\tproperty="og:image"\n\tcontent="https://pictures.example/gradio.jpg"\n/>'
+        '<meta name="twitter:creator" content="@Gradio" />'
+        '<meta property="og:title" content="Example &amp; Co" /><meta property="og:image" content="" />'
+    )
+    data = '<script>window.gradio_config = "<meta name="twitter:card" content="kept">"</script>'
+
+    async def previewed(_: Request) -> Response:
+        return HTMLResponse(PAGE.replace("</head>", gradios + data + "</head>"))
+
+    app = Spoken(Starlette(routes=[Route("/", previewed)]), Wording(CATALOGUE))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://page") as client:
+        text = (await client.get("/")).text
+    assert re.findall(r'og:title" content="([^"]*)"', text) == ["Example &amp; Co"]
+    assert 'og:description" content="Chat with the models' in text
+    assert 'meta charset="utf-8"' in text
+    assert data in text
+    assert not re.search("og:image|og:url|twitter:creator|Gradio", text)
+
+
 def test_scripts_get_all_that_they_say() -> None:
     assets = "".join(map(packaged, ("page.js", "history.js", "brand.html", "links.html")))
     said = re.findall(r'say\("(\w+)"\)|strings\.(\w+)|data-(?:text|name)="(\w+)"|name\(.*, "(\w+)"\)', assets)

@@ -7,6 +7,11 @@ const load = async () => {
     const answer = await fetch(`${root}about?${new URLSearchParams({ arena, root })}`);
     if (!answer.ok) throw new Error(answer.status);
     place.innerHTML = await answer.text();
+    if (sessionStorage.getItem("fc-erased")) {
+      sessionStorage.removeItem("fc-erased");
+      const told = place.querySelector(".fc-about-told");
+      told.textContent = told.dataset.done;
+    }
   } catch {
     place.innerHTML = `<p class="fc-board-empty" role="alert"></p>`;
     place.firstChild.textContent = failed;
@@ -17,10 +22,14 @@ const erase = async () => {
   const told = place.querySelector(".fc-about-told");
   try {
     const answer = await fetch(`${root}api/arena/me`, { method: "DELETE" });
-    told.textContent = answer.ok ? told.dataset.done : told.dataset.failed;
+    if (!answer.ok) throw new Error(answer.status);
   } catch {
     told.textContent = told.dataset.failed;
+    return;
   }
+  // The list beside us and the views still show what is gone; the page begins again, and then says that it is done.
+  sessionStorage.setItem("fc-erased", "1");
+  location.reload();
 };
 
 element.addEventListener("click", (event) => {

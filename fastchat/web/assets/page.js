@@ -196,6 +196,13 @@
       const writing = box(active);
       if (document.activeElement === writing && !writing.value) writing.blur();
     }],
+    // The tabs begin behind the logo, whose width nobody knows before it is there.
+    [".fc-brand img:not([data-seen])", (logo) => {
+      logo.dataset.seen = "";
+      new ResizeObserver(() => {
+        if (logo.offsetWidth) document.documentElement.style.setProperty("--fc-logo", `${logo.offsetWidth}px`);
+      }).observe(logo);
+    }],
     ["#fc-history li:not([data-seen])", (item) => {
       item.dataset.seen = "";
       markCurrent();
