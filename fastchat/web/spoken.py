@@ -2,7 +2,7 @@
 
 Gradio asks the browser for a language as soon as it starts, knows only the browser's first wish, and nothing of an
 arena's own language. So the choice is made here, as for everything else that is said (`Wording`), written into the
-document, and told to Gradio as the browser's.
+document, and told to Gradio as the browser's. Previews of links get our name here instead of Gradio's.
 """
 
 import json
