@@ -1,7 +1,5 @@
 """One spelling for what is compared."""
 
-import time
-
 import pytest
 
 from fastchat.arena.folding import fold
@@ -15,10 +13,9 @@ from fastchat.arena.folding import fold
         "a" + ("\u0301" * 20 + "\uff9e") * 10_000,
     ],
 )
-def test_letters_with_towers_of_marks_take_no_long_time(tower: str) -> None:
-    began = time.process_time()
-    assert fold(tower).startswith(("a", "\u00e1"))
-    assert time.process_time() - began < 2
+def test_towers_of_marks_are_cut_off(tower: str) -> None:
+    """To sort a letter's marks takes the square of their number."""
+    assert len(fold(tower)) < 100
 
 
 def test_marks_that_are_written_stay() -> None:

@@ -1,5 +1,3 @@
-import time
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -244,12 +242,10 @@ def test_other_questions_are_not_taken_for_it(text: str) -> None:
         *(mark * 200_000 for mark in "“«„「『"),  # quotations that nothing closes
     ],
 )
-def test_long_answers_take_no_long_time(text: str) -> None:
-    names_itself("", SERVED)
-    began = time.process_time()
-    names_itself(text, SERVED)
-    asks_for_identity(text, SERVED)
-    assert time.process_time() - began < 3
+def test_texts_made_to_be_slow_say_nothing(text: str) -> None:
+    """What they cost is measured in `benchmarks/screening.py`."""
+    assert names_itself(text, SERVED) == []
+    assert not asks_for_identity(text, SERVED)
 
 
 @settings(deadline=None)  # every example compiles other names
