@@ -21,12 +21,12 @@ import uvloop
 from benchmarks.flush_marks import Marks
 from benchmarks.paced_api import MODELS
 from benchmarks.pinning import SERVER, pin
+from fastchat.arena.answering import Pace
 from fastchat.client.chat import ChatClient
 from fastchat.client.endpoint_file import load_endpoints
 from fastchat.client.fleet import Fleet
 from fastchat.client.http1 import Http1Client
 from fastchat.client.pipe import Pipe
-from fastchat.web.settings import Pace
 
 _AT_ONCE = 400
 
