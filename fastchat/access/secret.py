@@ -10,6 +10,7 @@ import secrets
 from pathlib import Path
 
 from fastchat.core.errors import SetupError
+from fastchat.core.naming import give_name
 
 _BYTES = 32
 
@@ -53,9 +54,9 @@ def _make(file: Path) -> bytes:
     try:
         with os.fdopen(descriptor, "w") as opened:
             opened.write(key.hex())
-        os.link(part, file)  # unlike a rename, leaves alone what another process has made meanwhile
+        give_name(part, file)  # unlike a rename, leaves alone what another process has made meanwhile
     except FileExistsError:
         return bytes.fromhex(file.read_text("ascii"))
     finally:
-        part.unlink()
+        part.unlink(missing_ok=True)
     return key

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from fastchat.arena.config import ArenaConfig, ArenaFile
 from fastchat.core.errors import SetupError
+from fastchat.core.yaml_places import line_of
 
 _KEY = "arenas"
 
@@ -43,20 +44,5 @@ def read_arenas(file: Path) -> Mapping[str, ArenaConfig]:
 
 def _complaint(file: Path, text: str, place: Sequence[str | int], message: str) -> str:
     keys = [part for part in place if part != "[key]"]
-    return f"{file}:{_line(text, keys)}: {'.'.join(map(str, keys))}: {message}"
-
-
-def _line(text: str, keys: Sequence[str | int]) -> int:
-    """Of the last of these keys that is there."""
-    node, line = yaml.compose(text, Loader=yaml.SafeLoader), 1
-    for key in keys:
-        if isinstance(node, yaml.MappingNode):
-            found = next((pair for pair in node.value if pair[0].value == str(key)), None)
-        elif isinstance(node, yaml.SequenceNode) and isinstance(key, int) and key < len(node.value):
-            found = node.value[key], node.value[key]
-        else:
-            found = None
-        if found is None:
-            break
-        line, node = found[0].start_mark.line + 1, found[1]
-    return line
+    line = line_of(yaml.compose(text, Loader=yaml.SafeLoader), keys)
+    return f"{file}:{line}: {'.'.join(map(str, keys))}: {message}"

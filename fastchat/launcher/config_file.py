@@ -9,6 +9,7 @@ import yaml
 from pydantic import ValidationError
 
 from fastchat.core.errors import SetupError
+from fastchat.core.yaml_places import line_of
 from fastchat.launcher.config import Config, Surroundings
 from fastchat.launcher.problems import ConfigProblems, Place, Problem, problems_of
 
@@ -21,7 +22,7 @@ class Source(NamedTuple):
 
     def line(self, place: Place) -> int:
         """The line of the deepest part of `place` that stands in the file."""
-        return _line(self.root, place)
+        return line_of(self.root, place)
 
     def locate(self, place: Place) -> str:
         return f"{self.path}:{self.line(place)}: "
@@ -66,22 +67,6 @@ def _parse(path: Path) -> tuple[Source, Any]:  # Any: a file may hold anything
         raise SetupError(f"{path}: this is not YAML: {error}.") from None
     finally:
         loader.dispose()
-
-
-def _line(node: yaml.Node | None, place: Place) -> int:
-    line = 1
-    for part in place:
-        if isinstance(node, yaml.MappingNode):
-            found = next((pair for pair in reversed(node.value) if pair[0].value == part), None)
-            if found is None:
-                break
-            line, node = found[0].start_mark.line + 1, found[1]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            node = node.value[part]
-            line = node.start_mark.line + 1
-        else:
-            break
-    return line
 
 
 def _repeated_keys(root: yaml.Node | None) -> list[Problem]:
