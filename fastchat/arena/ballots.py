@@ -1,6 +1,9 @@
 """A vote as it goes to the store: what the log will say of it, and what binds it to the conversation it was cast on."""
 
-from fastchat.arena.records import Conversation, Vote
+from collections.abc import Sequence
+
+from fastchat.arena.records import Conversation, Part, Side, Vote
+from fastchat.arena.store.rows import storable, storable_json
 from fastchat.arena.store.store import Ballot
 from fastchat.arena.transparency.leaves import conversation_hash
 
@@ -27,16 +30,25 @@ def ballot_of(conversation: Conversation, vote: Vote, address_hash: str, *, salt
         reasons=vote.reasons,
         marks=conversation.marks,
         dwell_s=vote.dwell_s,
+        category=conversation.category,
     )
 
 
 def content_digest(conversation: Conversation) -> str:
-    """Of all that the voter had before them."""
+    """Of all that the voter had before them, as the store keeps it."""
     messages: list[dict[str, object]] = []
     for turn in conversation.turns:
-        parts = [part.model_dump(exclude_none=True) for part in turn.question]
-        messages.append({"id": turn.message_id, "role": "user", "parts": parts})
+        messages.append(asked(turn.message_id, turn.question))
         for answer in turn.answers:
-            said = {"side": answer.side.value, "text": answer.text, "reasoning": answer.reasoning}
-            messages.append({"id": answer.message_id, "role": "assistant", **said})
+            messages.append(answered(answer.message_id, answer.side, answer.text, answer.reasoning))
     return conversation_hash(messages)
+
+
+def asked(message_id: str, parts: Sequence[Part]) -> dict[str, object]:
+    dumped = [storable_json(part.model_dump(exclude_none=True)) for part in parts]
+    return {"id": message_id, "role": "user", "parts": dumped}
+
+
+def answered(message_id: str, side: Side, text: str, reasoning: str) -> dict[str, object]:
+    said = {"side": side.value, "text": storable(text), "reasoning": storable(reasoning)}
+    return {"id": message_id, "role": "assistant", **said}

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from fastchat.arena.exchange.standing import standing
+from fastchat.arena.exchange.standing import Standing, standing
 from fastchat.arena.exchange.stored_lines import KEY, is_imported
 from fastchat.arena.records import Outcome, Part, Side
 from fastchat.arena.store.reading import Message, Transcript, VotedConversation
@@ -16,12 +16,17 @@ class JudgedTurn:
 
 def judged_turns(voted: VotedConversation, side: Side) -> list[JudgedTurn]:
     """Empty once it was erased."""
+    return [JudgedTurn(turn.question.parts, turn.answer) for turn in standing_turns(voted, side) if turn.answer]
+
+
+def standing_turns(voted: VotedConversation, side: Side) -> list[Standing]:
+    """Also those that have no answer on this side; empty once it was erased."""
     transcript = voted.transcript
     if transcript is None or transcript.erased_at is not None:
         return []
     until = float("inf") if is_imported(transcript) else voted.leaf.cast_at
     before = [one for one in transcript.messages if not one.is_after_vote and one.created_at <= until]
-    return [JudgedTurn(turn.question.parts, turn.answer) for turn in standing(before, side) if turn.answer]
+    return standing(before, side)
 
 
 def voted_at(voted: VotedConversation) -> float:

@@ -181,6 +181,7 @@ class VotedConversation:
     reasons: tuple[str, ...]
     marks: frozenset[Mark]
     dwell_s: float | None
+    salt: bytes | None = None  # None: erased
 
 
 def voted(connection: Connection, wanted: Range = Range(), batch: int = _BATCH) -> Iterator[VotedConversation]:
@@ -380,4 +381,5 @@ def _voted(row: Any, transcript: Transcript | None) -> VotedConversation:
         reasons=tuple(row.reasons or ()),
         marks=frozenset(map(Mark, row.marks or ())),
         dwell_s=row.dwell_s,
+        salt=row.salt,
     )

@@ -54,7 +54,14 @@ class Entry:
     @classmethod
     def of(cls, ballot: Ballot) -> "Entry":
         ballot = replace(ballot, reasons=tuple(map(storable, ballot.reasons)))
-        erasable = Erasable(ballot.voter_id, ballot.address_hash, ballot.content_digest, ballot.reasons)
+        erasable = Erasable(
+            voter=ballot.voter_id,
+            address_hash=ballot.address_hash,
+            conversation_hash=ballot.content_digest,
+            reasons=ballot.reasons,
+            marks=tuple(sorted(ballot.marks)),
+            dwell_s=ballot.dwell_s,
+        )
         leaf = VoteLeaf(
             vote_id=ballot.vote_id,
             battle_id=ballot.battle_id,
@@ -295,6 +302,8 @@ def counted(connection: Connection, arena: str | None, first: int) -> Page:
             row.model_b,
             row.cast_at,
             frozenset(map(Mark, row.marks or ())),
+            row.category,
+            row.language,
         )
         for row in rows
     ]
@@ -304,8 +313,9 @@ def counted(connection: Connection, arena: str | None, first: int) -> Page:
 def _counted(arena: str | None) -> Select[tuple[object, ...]]:
     columns = (VOTES.c.arena, VOTES.c.mode, VOTES.c.outcome, VOTES.c.model_a, VOTES.c.model_b, VOTES.c.cast_at)
     query = (
-        select(VOTES.c.leaf_index, *columns, VOTE_DETAILS.c.marks)
+        select(VOTES.c.leaf_index, *columns, VOTE_DETAILS.c.marks, CONVERSATIONS.c.category, CONVERSATIONS.c.language)
         .join(VOTE_DETAILS, VOTE_DETAILS.c.vote_id == VOTES.c.id, isouter=True)
+        .join(CONVERSATIONS, CONVERSATIONS.c.id == VOTE_DETAILS.c.conversation_id, isouter=True)
         .order_by(VOTES.c.leaf_index)
     )
     return query if arena is None else query.where(VOTES.c.arena == arena)

@@ -25,6 +25,7 @@ class Finding(StrEnum):
     BAD_RECEIPT = "bad_receipt"  # proves nothing, against nobody
     NOT_IN_LOG = "not_in_log"  # a good receipt, but another vote or none at its place
     UNSIGNED_LOG = "unsigned_log"  # votes without a head: heads are written with the votes that they cover
+    CHANGED_CONTENT = "changed_content"  # beside the log: not the text, voter, reasons or marks of the vote
     DAMAGED_DATABASE = "damaged_database"
     FOREIGN_LOG = "foreign_log"
     UNREADABLE_LINE = "unreadable_line"

@@ -112,6 +112,8 @@ class Erasable:
     address_hash: str | None
     conversation_hash: str
     reasons: tuple[str, ...] = ()
+    marks: tuple[str, ...] = ()  # in the alphabet's order; they decide what a vote counts for
+    dwell_s: float | None = None
 
 
 def conversation_hash(messages: Sequence[Mapping[str, object]]) -> str:

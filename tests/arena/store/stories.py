@@ -1,6 +1,5 @@
 """Voters, conversations and votes as tests need them."""
 
-import hashlib
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -8,6 +7,7 @@ from dataclasses import replace
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from fastchat.arena.ballots import content_digest
 from fastchat.arena.ids import new_id
 from fastchat.arena.records import (
     Answer,
@@ -100,7 +100,7 @@ def ballot(conversation: Conversation, outcome: Outcome = Outcome.LEFT, *, reaso
         cast_at=NOW,
         voter_id=conversation.voter_id,
         address_hash="address-hash",
-        content_digest=hashlib.sha256(conversation.conversation_id.encode()).hexdigest(),
+        content_digest=content_digest(conversation),
         salt=secrets.token_bytes(32),
         reasons=reasons,
     )
