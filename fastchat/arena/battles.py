@@ -154,6 +154,9 @@ def title_of(question: Sequence[Part]) -> str:
 def asked(conversation: Conversation, turn: Turn) -> Conversation:
     """With a further turn, which does not count if the names are known."""
     turn = replace(turn, is_after_vote=conversation.vote is not None)
+    answers = conversation.turns[-1].answers if conversation.turns else ()
+    if not all(answer.is_whole for answer in answers):
+        conversation = marked(conversation, frozenset({Mark.UNFINISHED}))
     return replace(
         conversation,
         turns=(*conversation.turns, turn),
@@ -170,6 +173,7 @@ def regenerated(conversation: Conversation, answers: tuple[Answer, ...], *, now:
 
 def taken_back(conversation: Conversation, number: int) -> Conversation:
     """As it was before that turn. The models stay, and so does every mark: the voter has seen what came."""
+    conversation = marked(conversation, frozenset({Mark.EDITED}))
     title = "" if number == 0 and conversation.title == title_of(conversation.turns[0].question) else conversation.title
     return replace(conversation, turns=conversation.turns[:number], title=title)
 

@@ -63,7 +63,8 @@ class Mark(StrEnum):
     FLAGGED_ANSWER = "flagged_answer"
     UNMODERATED = "unmoderated"  # the moderator failed
     REGENERATED = "regenerated"  # an answer that was voted on was not the first
-    HASTY = "hasty"  # voted after less than the arena's dwell time, where that is allowed
+    EDITED = "edited"  # questions were taken back before the vote, after their answers had been seen
+    UNFINISHED = "unfinished"  # an earlier turn has an answer that failed or was stopped
     PRESET_PROMPT = "preset_prompt"  # drawn from the arena's own questions
 
 

@@ -164,9 +164,17 @@ def test_going_back_keeps_models_and_marks() -> None:
     long = replace(battle(turn(0), turn(1)), marks=frozenset({Mark.NAMES_ITSELF}), title="Why?")
     back = battles.taken_back(long, 1)
     assert [one.number for one in back.turns] == [0]
-    assert (back.models, back.marks, back.title) == (long.models, long.marks, "Why?")
+    assert (back.models, back.marks, back.title) == (long.models, {Mark.NAMES_ITSELF, Mark.EDITED}, "Why?")
     assert battles.taken_back(long, 0).title == ""
     assert battles.taken_back(replace(long, title="Mine"), 0).title == "Mine"
+
+
+def test_going_on_behind_an_answer_that_failed_is_marked() -> None:
+    failed = Ending.FAILED, Ending.COMPLETE
+    assert battles.asked(battle(turn(0, *failed)), turn(1)).marks == {Mark.UNFINISHED}
+    assert battles.asked(battle(turn(0)), turn(1)).marks == frozenset()
+    late = battle(turn(0), turn(1, *failed, is_after_vote=True), is_voted=True)
+    assert battles.asked(late, turn(2)).marks == frozenset()
 
 
 def test_a_battle_is_shared_after_its_vote() -> None:

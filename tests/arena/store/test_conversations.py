@@ -30,7 +30,7 @@ async def test_a_conversation_comes_back_as_it_was(address: str) -> None:
             battle(voter_id, question(picture, page, 'what is «this»? 这是什么\n"{}"'), title="Pictures"),
             system="be brief",
             sampling=Sampling(0.5, None, 100),
-            marks=frozenset({Mark.PRESET_PROMPT, Mark.HASTY}),
+            marks=frozenset({Mark.PRESET_PROMPT, Mark.EDITED}),
             category="law",
             details={"from": ["elsewhere", 1, None]},
         )

@@ -164,13 +164,13 @@ async def test_votes_are_replayed_in_the_order_of_the_log(address: str, monkeypa
     async with opened(address) as store:
         cast = await ballots(store, 7)
         for number, one in enumerate(cast):
-            await store.cast(replace(one, model_a=f"model-{number}", marks=frozenset({Mark.HASTY})))
+            await store.cast(replace(one, model_a=f"model-{number}", marks=frozenset({Mark.EDITED})))
         await store.cast(replace(ballot(await begun(store, cast[0].voter_id)), arena="other"))
         seen: list[CountedVote] = []
         await store.replay_votes("default", seen.append)
         assert [vote.model_a for vote in seen] == [f"model-{number}" for number in range(7)]
         assert seen[0] == CountedVote(
-            "default", "battle", Outcome.LEFT, "model-0", "beta", NOW, frozenset({Mark.HASTY})
+            "default", "battle", Outcome.LEFT, "model-0", "beta", NOW, frozenset({Mark.EDITED})
         )
         everywhere: list[CountedVote] = []
         await store.replay_votes(None, everywhere.append)
