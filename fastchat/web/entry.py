@@ -28,7 +28,7 @@ _REFUSAL = {
 
 # Answered at the root for all arenas; their pages ask for them by addresses relative to their own.
 _OWN_PATHS = ("/api/", "/s/", "/look/")
-_OWN = frozenset(("/docs", "/favicon.ico", "/models-version"))
+_OWN = frozenset(("/docs", "/favicon.ico", "/models-version", "/whoami"))
 
 _ROOT_PAGE = ("/config", "/gradio_api/")  # besides `/`
 

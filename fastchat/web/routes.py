@@ -1,4 +1,6 @@
-"""What the page's server answers beside Gradio: health, icon, shared conversations, and whether models have changed."""
+"""What the page's server answers beside Gradio: health, icon, shared conversations, who is there,
+and whether models have changed.
+"""
 
 from collections.abc import Sequence
 from secrets import token_hex
@@ -41,6 +43,17 @@ def own_routes(
         """Asked by every open page every few seconds, so it costs next to nothing and tells no name."""
         return PlainTextResponse(f"{instance} {version_of(list(fleet.models))}", headers=_NEVER_KEPT)
 
+    async def account(request: Request) -> Response:
+        """For the page's own corner: who it is, and where the way in and out begins."""
+        who = access.visitors.of(request)
+        said = {
+            "name": who.person.name if who.person else None,
+            "is_admin": who.is_admin,
+            "has_logins": access.visitors.directory.asks_for_login,
+            "root": access.root,
+        }
+        return JSONResponse(said, headers=_NEVER_KEPT)
+
     async def shared(request: Request) -> Response:
         share_id = request.path_params["share_id"]
         reads = request.headers.get("accept-language", "")
@@ -61,5 +74,6 @@ def own_routes(
         Route("/favicon.ico", favicon),
         Route("/docs", docs),
         Route("/models-version", changes),
+        Route("/whoami", account),
         Route(share_path("{share_id}"), shared),
     ]

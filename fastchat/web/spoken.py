@@ -19,7 +19,7 @@ from fastchat.web.texts import Texts, Wording
 IN_SCRIPTS = (
     "message", "send", "stop", "attach", "remove", "reset", "vote", "title", "history", "delete_sure", "link_copied",
     "keys", "model_a", "model_b", "chat", "chat_a", "chat_b", "api_docs", "copy", "regenerate",
-    "liked", "disliked", "examples", "draw_question",
+    "liked", "disliked", "examples", "draw_question", "sign_in", "sign_out",
     *(f"example_{name}_{part}" for name in ("explain", "code", "formula", "message") for part in ("title", "text")),
     *(f"welcome_{mode}_{part}" for mode in ("battle", "side_by_side", "direct") for part in ("title", "text")),
 )  # fmt: skip

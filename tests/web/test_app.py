@@ -178,6 +178,22 @@ async def test_with_logins_the_page_asks_for_one(visit: Visit) -> None:
     assert (await client.get("/config")).status_code == 200
 
 
+async def test_the_page_can_ask_who_is_signed_in(visit: Visit) -> None:
+    client = visit({"ada": "enigma"})
+    assert (await client.get("/whoami")).status_code == 401
+    await client.post("/login", data={"username": "ada", "password": "enigma"})
+    reply = await client.get("/whoami")
+    assert reply.json() == {"name": "ada", "is_admin": False, "has_logins": True, "root": ""}
+    assert reply.headers["cache-control"] == "no-store"
+    await client.post("/logout")
+    assert (await client.get("/whoami")).status_code == 401
+
+
+async def test_without_logins_there_is_nobody_to_be(visit: Visit) -> None:
+    reply = await visit(gradio_root_path="/chat").get("/whoami")
+    assert reply.json() == {"name": None, "is_admin": False, "has_logins": False, "root": "/chat"}
+
+
 async def test_the_page_names_no_other_host(visit: Visit) -> None:
     """Not even where nothing is loaded from it: the browser tests see requests, this sees what could become one."""
     text = (await visit().get("/")).text

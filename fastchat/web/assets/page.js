@@ -49,6 +49,7 @@
     go(wanted());
     restoreDraft();
     look().then(refresh);
+    showAccount();
     if (everyS) setInterval(look, everyS * 1000);
   };
   window.fcShown = (view) => {
@@ -111,6 +112,25 @@
     if (!draft || !box(active)) return;
     box(active).value = draft;
     box(active).dispatchEvent(new Event("input", { bubbles: true }));
+  };
+
+  // --- Who is signed in, where there are logins. The way in and out is a page of its own.
+  const showAccount = async () => {
+    const reply = await fetch("whoami", { cache: "no-store" }).catch(() => null);
+    const place = find("#fc-account");
+    if (!reply?.ok || !place) return;
+    const { name, is_admin: isAdmin, has_logins: hasLogins, root } = await reply.json();
+    if (!hasLogins) return;
+    const link = (path, text) => Object.assign(document.createElement("a"), { href: root + path, textContent: text });
+    if (name === null) place.append(link(`/login?next=${encodeURIComponent(location.pathname)}`, say("sign_in")));
+    else {
+      const leave = Object.assign(document.createElement("form"), { method: "post", action: `${root}/logout` });
+      leave.append(Object.assign(document.createElement("button"), { textContent: say("sign_out") }));
+      place.append(Object.assign(document.createElement("span"), { textContent: name }));
+      if (isAdmin) place.append(link("/admin", "Admin"));
+      place.append(leave);
+    }
+    place.hidden = false;
   };
 
   // --- The list of conversations
