@@ -26,6 +26,8 @@ class Ballot:
     reasons: tuple[str, ...] = ()
     marks: frozenset[Mark] = frozenset()
     dwell_s: float | None = None
+    category: str | None = None  # of the conversation, as the next
+    language: str | None = None  # BCP 47
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,3 +41,5 @@ class CountedVote:
     model_b: str
     cast_at: float
     marks: frozenset[Mark] = frozenset()
+    category: str | None = None  # of the conversation, as the next
+    language: str | None = None  # BCP 47
