@@ -190,8 +190,8 @@ async def test_the_page_can_ask_who_is_signed_in(visit: Visit) -> None:
 
 
 async def test_without_logins_there_is_nobody_to_be(visit: Visit) -> None:
-    reply = await visit(gradio_root_path="/chat").get("/whoami")
-    assert reply.json() == {"name": None, "is_admin": False, "has_logins": False, "root": "/chat"}
+    reply = await visit().get("/whoami")
+    assert reply.json() == {"name": None, "is_admin": False, "has_logins": False, "root": ""}
 
 
 async def test_the_page_names_no_other_host(visit: Visit) -> None:
