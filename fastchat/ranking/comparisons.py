@@ -84,8 +84,10 @@ class Comparisons:
         """SHA-256 of all that a fit could read, in the order of the rows."""
         hashed = hashlib.sha256("\0".join(self.models).encode())
         columns = [self.left, self.right, self.outcome, self.weight, self.voter, self.time]
-        for column in columns + [self.covariates[name] for name in sorted(self.covariates)]:
+        for column in columns:
             hashed.update(b"-" if column is None else b"+" + np.ascontiguousarray(column).data)
+        for name in sorted(self.covariates):
+            hashed.update(name.encode() + b"+" + np.ascontiguousarray(self.covariates[name]).data)
         return hashed.hexdigest()
 
 

@@ -88,7 +88,8 @@ class Counts:
 
     @property
     def is_weighted(self) -> bool:
-        return not np.array_equal(self.votes, self.weights)
+        # The sum alone could be the number of votes by chance; with that of the squares, every weight is 1.
+        return not (np.array_equal(self.votes, self.weights) and np.array_equal(self.votes, self.squares))
 
     @property
     def number(self) -> int:
