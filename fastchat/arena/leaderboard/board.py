@@ -3,10 +3,16 @@
 Numbers are rounded to 1e-6 when they are written. Lists are sorted as they should be shown.
 """
 
+import hashlib
+import json
 from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from fastchat.core.errors import SetupError
 
 FORMAT: Literal["fastchat-board/1"] = "fastchat-board/1"
 OVERALL = "overall"  # the category of all votes, always the first
@@ -33,21 +39,32 @@ class ModelRow(Value):
     tier: int  # 1 is the top; models of different tiers are told apart for sure
     component: int = 0  # 0 is the largest
     unbounded: Literal["above", "below"] | None = None  # it won, or lost, everything: no bound on this side
+    preliminary: bool = False  # it has few votes
 
 
-class PairRow(Value):
-    """Votes between two models, model_a's name before model_b's in the alphabet."""
+Cells = tuple[int, int, int, int]  # left won, right won, tie, both bad
+
+
+@dataclass(frozen=True, slots=True)
+class PairRow:
+    """Votes between two models, model_a's name before model_b's in the alphabet.
+
+    No model of pydantic's: a board has thousands, and the live one makes them after every vote.
+    """
+
+    __pydantic_config__ = ConfigDict(extra="forbid", protected_namespaces=())
 
     model_a: str
     model_b: str
     votes: int
-    wins_a: Rounded  # weights, if votes have any
+    wins_a: Rounded  # from here to both_bad weights, if votes have any
     wins_b: Rounded
     ties: Rounded
     both_bad: Rounded
-    given: tuple[Rounded, Rounded, Rounded, Rounded]  # model_a stood left: left won, right won, tie, both bad
-    swapped: tuple[Rounded, Rounded, Rounded, Rounded]  # model_b stood left
-    squares: tuple[Rounded, ...] = ()  # with weights: of given, then of swapped
+    given: Cells  # votes when model_a stood left
+    swapped: Cells  # votes when model_b stood left
+    weights: tuple[float, ...] = ()  # if votes have any, in full: of given, then of swapped
+    squares: tuple[float, ...] = ()  # likewise, of each weight's square
 
 
 class CoefficientRow(Value):
@@ -81,17 +98,18 @@ class FlipRow(Value):
 
 
 class CategoryBoard(Value):
+    how: str = ""  # by what a vote was told to be in it
     votes: int
     outcomes: Mapping[Literal["left", "right", "tie", "both_bad"], Rounded]
     both_bad_share: Rounded
-    models: tuple[ModelRow, ...]
-    style_controlled: tuple[ModelRow, ...] | None = None
-    coefficients: tuple[CoefficientRow, ...] = ()  # of the style-controlled ratings
+    models: tuple[ModelRow, ...]  # controlled for style if the board's parameters say so
+    raw: tuple[ModelRow, ...] | None = None  # then beside them the ratings without that
+    coefficients: tuple[CoefficientRow, ...] = ()  # of the style
     pairs: tuple[PairRow, ...] = ()
     components: tuple[tuple[str, ...], ...] = ()
     critical_value: Rounded | None = None  # of the rank sets
     neighbours: tuple[NeighbourRow, ...] = ()
-    top_flip: FlipRow | None = None
+    top_flip: FlipRow | None = None  # of the ratings without style
     digest: str = ""  # of the counts
     notes: tuple[str, ...] = ()  # rules that had to be applied, in words
 
@@ -113,7 +131,8 @@ class BiasRow(Value):
     """What moves votes without being the model, with and without correction for it."""
 
     name: str  # "left side", "length", "speed", "same organisation"
-    estimate: Rounded  # in Elo points
+    unit: str  # what one of it is
+    estimate: Rounded  # in Elo points a unit
     lower: Rounded
     upper: Rounded
     largest_change: Rounded  # of a rating, when it is corrected for
@@ -131,12 +150,14 @@ class VariantRow(Value):
 
 
 class QuarantineBoard(Value):
-    """Voters that the anomaly test set aside, and the overall ratings with their votes."""
+    """Voters that the anomaly test would set aside, and the overall ratings with and without their votes."""
 
     voters: int
     votes: int
     level: float  # false alarms the test allows, a voter
-    models: tuple[ModelRow, ...]  # with them
+    applied: bool  # all else in the board is without their votes
+    models_with: tuple[ModelRow, ...]
+    models_without: tuple[ModelRow, ...]
 
 
 class HistoryPoint(Value):
@@ -145,12 +166,22 @@ class HistoryPoint(Value):
     ratings: Mapping[str, Rounded]
 
 
+def _safe_link(link: str) -> str:
+    """Anything but a web address is left out: whoever wrote the table of models has no say over our page."""
+    return link if link.startswith(("https://", "http://")) else ""
+
+
+SafeLink = Annotated[str, AfterValidator(_safe_link)]
+
+
 class ModelFacts(Value):
     """What is known of a model beside its votes."""
 
+    title: str = ""  # how it is called where the votes have a shorter name
     organization: str = ""
     license: str = ""
-    link: str = ""
+    link: SafeLink = ""
+    family: str = ""  # what it is a variant of
     parameters_b: float | None = None  # billions
     price: float | None = None  # for a million tokens of answer
     tokens: Rounded | None = None  # median of an answer
@@ -171,3 +202,30 @@ class Board(Value):
     variants: tuple[VariantRow, ...] = ()
     history: tuple[HistoryPoint, ...] = ()
     facts: Mapping[str, ModelFacts] = Field(default_factory=dict)
+    digest: str = ""  # SHA-256 of all the rest
+
+    @property
+    def own_digest(self) -> str:
+        content = self.model_dump(mode="json", exclude={"digest"})
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    def sealed(self) -> "Board":
+        return self.model_copy(update={"digest": self.own_digest})
+
+
+def read_board(file: Path) -> Board:
+    """
+    Raises:
+        SetupError: it cannot be read, or is no board.
+    """
+    try:
+        return Board.model_validate_json(file.read_bytes())
+    except OSError as error:
+        raise SetupError(f"{file} cannot be read: {error.strerror or error}.") from None
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"])) or "the file"
+        raise SetupError(
+            f"{file} is no board of the format {FORMAT}: {place}: {first['msg']}. Give what `fastchat leaderboard "
+            "build` wrote."
+        ) from None
