@@ -23,6 +23,7 @@ from fastchat.arena import api_models as wire
 from fastchat.arena.admin_api import admin_routes
 from fastchat.arena.config import DEFAULT
 from fastchat.arena.files import FileLimits
+from fastchat.arena.leaderboard.board import Board
 from fastchat.arena.live import Published
 from fastchat.arena.service import Arena
 from fastchat.arena.transparency.heads import SignedTreeHead
@@ -134,6 +135,17 @@ def create_api(
     @router.get("/models", summary="Models that can be chosen by name", tags=["arenas"])
     async def list_models(who: Who, arena_name: wire.ArenaName = DEFAULT) -> list[ModelView]:
         return arena.models(who, arena_name)
+
+    @router.get(
+        "/leaderboard",
+        summary="Ratings from the votes so far, in the form that `fastchat leaderboard verify` computes again",
+        tags=["arenas"],
+        response_class=Response,
+        responses={200: {"model": Board}},
+    )
+    async def leaderboard(who: Who, arena_name: wire.ArenaName = DEFAULT) -> Response:
+        board = await arena.leaderboard(who, arena_name)
+        return Response(board.model_dump_json(), media_type="application/json")
 
     @router.get("/questions/random", summary="One of the arena's own questions", tags=["arenas"])
     async def random_question(

@@ -22,6 +22,7 @@ from fastchat.arena.drafts import Drafts
 from fastchat.arena.files import FileLimits, Files
 from fastchat.arena.happenings import ConversationShared, Tell, ThumbGiven, VoteCast, tell_nobody
 from fastchat.arena.ids import new_id
+from fastchat.arena.leaderboard.board import Board
 from fastchat.arena.live import Live, Published
 from fastchat.arena.moderation.base import Moderator
 from fastchat.arena.moderation.nothing import Nothing
@@ -379,8 +380,14 @@ class Arena:
         return (words, await self.upload(who, content, media_type, question.image.name))
 
     def standings(self, who: Visitor, arena: str) -> Standings:
-        """The votes of this arena counted, model by model."""
-        return self._venue(who, arena).standings()
+        """How the votes of this arena rate its models at the moment."""
+        venue, head = self._venue(who, arena), self.log_head()
+        log = {"tree_size": head.tree_size, "root_hash": head.root_hash.hex()} if head else None
+        return venue.standings({"log": log})
+
+    async def leaderboard(self, who: Visitor, arena: str) -> Board:
+        """The same whole, with all that is needed to compute it again."""
+        return await self.standings(who, arena).board(self._wall())
 
     async def consent(self, who: Visitor, arena: str) -> Consent | None:
         """What this visitor has agreed to; None: to nothing, or to an older version."""

@@ -4,7 +4,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from fastchat.access.limits import RateLimit, Rule, admit
 from fastchat.access.people import Visitor
@@ -68,10 +68,23 @@ class Venue:
         if vote.mode == Mode.BATTLE:
             self.tally.add(vote.model_a, vote.model_b, vote.outcome)
 
-    def standings(self) -> Standings:
-        """Of all but models that only battles show, or that an admin hides."""
-        unlisted = {one.name for one in self.all_entrants.values() if not one.is_listed or one.is_hidden}
-        return self._counting.standings(unlisted)
+    def standings(self, source: Mapping[str, Any]) -> Standings:
+        """Of all but models that only battles show, or that an admin hides. `source`: more to say about the votes."""
+        return self._counting.standings(self._unlisted, {"arena": self.name, **source})
+
+    @property
+    def _unlisted(self) -> frozenset[str]:
+        entrants, anonymous = self.all_entrants, self.config.matchmaking.anony_only
+        here = {one.name for one in entrants.values() if not one.is_listed or one.is_hidden}
+        # Whoever is not served at the moment is no entrant; what was said of it holds all the same.
+        gone = {
+            name: self.settings.get(name, ModelSettings()) for name in {*anonymous, *self.settings} - entrants.keys()
+        }
+        return frozenset(here).union(
+            name
+            for name, own in gone.items()
+            if own.is_hidden or (name in anonymous if own.is_anonymous is None else own.is_anonymous)
+        )
 
     async def load_settings(self, store: Store) -> None:
         """What an admin has set, from the store."""

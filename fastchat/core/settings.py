@@ -30,14 +30,16 @@ def setting(
     help: str,
     *flags: str,
     env: str | None = None,
-    metavar: str | None = None,
+    metavar: str | tuple[str, ...] | None = None,
+    nargs: int | Literal["+"] | None = None,
     positional: bool = False,
 ) -> Any:
     """A field that is also a flag. `flags` are further spellings, `env` a variable outside the class's prefix.
 
-    One that is `positional` is given without a flag's name, and may be left out.
+    With `nargs`, so many values stand behind one flag. One that is `positional` is given without a flag's name, and may
+    be left out.
     """
-    extra = {"flags": list(flags), "metavar": metavar, "positional": positional}
+    extra = {"flags": list(flags), "metavar": metavar, "nargs": nargs, "positional": positional}
     if env is not None:
         return Field(default, description=help, validation_alias=env, json_schema_extra=cast(Any, extra))
     return Field(default, description=help, json_schema_extra=cast(Any, extra))
@@ -141,6 +143,8 @@ def _add_flag(parser: argparse.ArgumentParser, name: str, field: FieldInfo) -> N
         options |= {"action": argparse.BooleanOptionalAction if field.default else "store_true"}
     elif get_origin(kind) is Literal:
         options |= {"choices": get_args(kind)}
+    elif extra.get("nargs"):
+        options |= {"nargs": extra["nargs"], "metavar": extra["metavar"]}
     elif get_origin(kind) is list:
         options |= {"action": "append", "metavar": extra.get("metavar") or name.rpartition("_")[2].upper()}
     elif get_origin(kind) is tuple:

@@ -1,12 +1,12 @@
-"""The leaderboard: what this arena's voters said so far, and tables from FastChat's files.
+"""The leaderboard: how this arena's voters rate the models at the moment, boards from files, tables from FastChat's.
 
-The tables are HTML of ours. Whoever looks for a model filters what is there; another table or category is fetched.
+The tables are HTML of ours. Whoever looks for a model filters what is there; other tables and charts are fetched.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Annotated, Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Annotated, Any, NamedTuple
 
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import HTMLResponse
 
 from fastchat.access.people import Visitor
@@ -14,24 +14,30 @@ from fastchat.arena.api import ErrorsInWords
 from fastchat.arena.config import DEFAULT
 from fastchat.arena.standings import Standings
 from fastchat.core.errors import NotFound
-from fastchat.web.boards import (
-    Board,
-    Cell,
-    Column,
-    arena_board,
-    category_title,
-    full_board,
-    hard_board,
-    live_board,
-)
+from fastchat.web import rated
+from fastchat.web.boards import Page, arena_board, category_title, full_board, hard_board
+from fastchat.web.charts import RATINGS, chart, charts_of
 from fastchat.web.markup import escaped
 from fastchat.web.packaged import packaged
+from fastchat.web.panels import Panel, panels, paragraph
+from fastchat.web.rated import Rated
+from fastchat.web.ratings_table import legend, ratings_table
 from fastchat.web.result_files import Category, Results
+from fastchat.web.tables import Table, table_html
 from fastchat.web.texts import Catalogue, Texts
 
-LIVE, ARENA, FULL, HARD = "live", "arena", "full", "hard"
+LIVE, BUILT, ARENA, FULL, HARD = "live", "built", "arena", "full", "hard"
+CONTROLLED, RAW = "controlled", "raw"
 
 LiveStandings = Callable[[Visitor, str], Standings]  # of an arena, if this visitor may see it
+
+
+class Chosen(NamedTuple):
+    """What a reader wants to see. What cannot be had is answered with what there is; the page says which it is."""
+
+    table: str | None = None
+    category: str | None = None
+    ratings: str | None = None
 
 
 class Leaderboard:
@@ -40,82 +46,127 @@ class Leaderboard:
     def __init__(self, results: Results, live: LiveStandings | None) -> None:
         self._results = results
         self._live = live
+        self._edition = 0
+
+    def replace(self, results: Results) -> None:
+        """Newer ones."""
+        self._results = results
+        self._edition += 1
 
     @property
     def is_empty(self) -> bool:
         return self._live is None and self._results.is_empty
 
-    def html(
-        self, who: Visitor, arena: str, texts: Texts, *, table: str | None = None, category: str | None = None
-    ) -> str:
-        """What cannot be had is answered with what there is; the page says which it is.
-
+    async def html(self, who: Visitor, arena: str, texts: Texts, chosen: Chosen | None = None) -> str:
+        """
         Raises:
             NotFound: there is no table at all.
             NotFound, PermissionDenied, AuthenticationFailed: this arena is not for them.
         """
-        tables = self._tables
-        if not tables:
-            raise NotFound("There is no leaderboard here.")
-        table = table if table in tables else tables[0]
-        found = next((one for one in self._results.categories if one.id == category), None)
-        if table == LIVE and self._live is not None:
-            board = live_board(self._live(who, arena), texts)
-        elif table == FULL:
-            board = full_board(self._results, texts)
+        chosen = chosen or Chosen()
+        table = self._table(chosen)
+        ratings = await self._rated(who, arena, table, chosen, texts)
+        if ratings is not None:
+            chooser = self._chooser(table, _of_board(ratings, texts), texts)
+            return _ratings_section(ratings, chooser, arena, texts, is_live=table == LIVE)
+        found = None
+        if table == FULL:
+            page = full_board(self._results, texts)
         elif table == HARD:
-            board = hard_board(self._results, texts)
+            page = hard_board(self._results, texts)
         else:
-            found = found or self._results.categories[0]
-            board = arena_board(found, self._results, texts)
-        chosen = _chooser(tables, table, self._results.categories if table == ARENA else (), found, texts)
-        return _section(board, chosen, arena, texts, is_live=table == LIVE)
+            categories = self._results.categories
+            found = next((one for one in categories if one.id == chosen.category), categories[0])
+            page = arena_board(found, self._results, texts)
+        selects = [] if found is None else _of_files(self._results.categories, found, texts)
+        return _section(page, self._chooser(table, selects, texts), arena, texts)
+
+    async def chart(self, who: Visitor, arena: str, texts: Texts, chosen: Chosen, name: str) -> str:
+        """
+        Raises:
+            NotFound: there is no such chart of what was chosen; and as of `html`.
+        """
+        ratings = await self._rated(who, arena, self._table(chosen), chosen, texts)
+        if ratings is None or name not in charts_of(ratings):
+            raise NotFound("There is no such chart.")
+        return await chart(name, ratings, texts)
 
     def version(self, who: Visitor, arena: str) -> str:
-        """Another one after each vote that counts.
+        """Another one after each vote that counts, and with other files.
 
         Raises:
             NotFound, PermissionDenied, AuthenticationFailed: this arena is not for them.
         """
-        return f"{hash(self._live(who, arena)) if self._live else 0:x}"
+        return f"{self._live(who, arena).version if self._live else 0}-{self._edition}"
+
+    def built(self, who: Visitor, arena: str) -> str:
+        """The board from a file, as a file.
+
+        Raises:
+            NotFound: there is none; and as of `html`.
+        """
+        self.version(who, arena)
+        if self._results.board is None:
+            raise NotFound("There is no board here that was built.")
+        return self._results.board.model_dump_json(indent=1)
+
+    def _table(self, chosen: Chosen) -> str:
+        if not self._tables:
+            raise NotFound("There is no leaderboard here.")
+        return chosen.table if chosen.table in self._tables else self._tables[0]
 
     @property
     def _tables(self) -> list[str]:
         has = {
             LIVE: self._live is not None,
+            BUILT: self._results.board is not None,
             ARENA: bool(self._results.categories),
             FULL: self._results.facts is not None,
             HARD: self._results.hard is not None,
         }
         return [name for name, is_there in has.items() if is_there]
 
+    async def _rated(self, who: Visitor, arena: str, table: str, chosen: Chosen, texts: Texts) -> Rated | None:
+        facts = self._results.facts or {}
+        if table == LIVE and self._live is not None:
+            return await rated.live(self._live(who, arena), chosen.category, arena, facts, texts)
+        if table == BUILT and self._results.board is not None:
+            return await rated.built(
+                self._results.board, chosen.category, arena, facts, texts, is_raw=chosen.ratings == RAW
+            )
+        return None
 
-def _section(board: Board, chooser: str, arena: str, texts: Texts, *, is_live: bool) -> str:
-    body = _table(board, texts) if board.rows else f'<p class="fc-board-empty">{texts.html("board_empty")}</p>'
-    notes = "".join(f"<p>{escaped(note)}</p>" for note in board.notes)
-    live = " data-live" if is_live else ""
-    count = texts.html("board_count", shown="#", total=len(board.rows))
-    return (
-        f'<section class="fc-board" data-arena="{escaped(arena)}"{live} aria-label="{texts.html("leaderboard")}">'
-        f'<h2>{escaped(board.title)}</h2>{chooser}<div class="fc-board-notes">{notes}</div>{body}'
-        f'<p class="fc-board-count" role="status" data-text="{count}"></p></section>'
-    )
+    def _chooser(self, table: str, selects: Sequence[str], texts: Texts) -> str:
+        options = "".join(_option(name, texts(f"board_{name}"), name == table) for name in self._tables)
+        which = _select("table", texts("board_table"), options) if len(self._tables) > 1 else ""
+        search = (
+            f'<label>{texts.html("board_filter")}<input type="search" autocomplete="off" spellcheck="false"></label>'
+        )
+        name = texts.html("board_choice")
+        inside = "".join([which, *selects, search])
+        return f'<div class="fc-board-choice" role="group" aria-label="{name}">{inside}</div>'
 
 
-def _chooser(
-    tables: Sequence[str], table: str, categories: Sequence[Category], chosen: Category | None, texts: Texts
-) -> str:
-    options = "".join(_option(name, texts(f"board_{name}"), name == table) for name in tables)
-    which = _select("table", texts("board_table"), options) if len(tables) > 1 else ""
+def _of_board(shown: Rated, texts: Texts) -> list[str]:
+    """What can be chosen of a board's ratings."""
+    options = "".join(_option(name, rated.category_name(name, texts), name == shown.name) for name in shown.categories)
+    categories = [_select("category", texts("category"), options)] if len(shown.categories) > 1 else []
+    ways = "".join(_option(way, texts(f"board_{way}"), (way == RAW) == shown.is_raw) for way in (CONTROLLED, RAW))
+    return [*categories, *([_select("ratings", texts("board_ratings"), ways)] if shown.can_be_raw else [])]
+
+
+def _of_files(categories: Sequence[Category], chosen: Category, texts: Texts) -> list[str]:
+    """What can be chosen of the categories of FastChat's files."""
+    if len(categories) < 2:
+        return []
     groups = list(dict.fromkeys(one.group for one in categories))
     inside = ""
     for group in groups:
-        items = "".join(_option(one.id, category_title(one), one is chosen) for one in categories if one.group == group)
+        items = "".join(
+            _option(one.id, category_title(one.key), one is chosen) for one in categories if one.group == group
+        )
         inside += f'<optgroup label="{escaped(group.capitalize())}">{items}</optgroup>' if len(groups) > 1 else items
-    what = _select("category", texts("category"), inside) if len(categories) > 1 else ""
-    search = f'<label>{texts.html("board_filter")}<input type="search" autocomplete="off" spellcheck="false"></label>'
-    name = texts.html("board_choice")
-    return f'<div class="fc-board-choice" role="group" aria-label="{name}">{which}{what}{search}</div>'
+    return [_select("category", texts("category"), inside)]
 
 
 def _select(name: str, label: str, options: str) -> str:
@@ -126,38 +177,48 @@ def _option(value: str, title: str, is_chosen: bool) -> str:
     return f'<option value="{escaped(value)}"{" selected" if is_chosen else ""}>{escaped(title)}</option>'
 
 
-def _table(board: Board, texts: Texts) -> str:
-    heads = "".join(_head(column, texts) for column in board.columns)
-    rows = "".join(_row(board, at, cells) for at, cells in enumerate(board.rows))
-    title = escaped(board.title)
+def _ratings_section(shown: Rated, chooser: str, arena: str, texts: Texts, *, is_live: bool) -> str:
+    page = Page(ratings_table(shown, texts), shown.notes)
+    if not shown.rows:
+        return _section(page, chooser, arena, texts, is_live=is_live)
+    reading = Panel("reading", texts("board_panel_reading"), "".join(map(paragraph, legend(shown, texts))))
+    drawn = [_chart_panel(name, texts) for name in charts_of(shown)]
+    told = [_panel(panel) for panel in (reading, *panels(shown, texts))]
+    return _section(page, chooser, arena, texts, is_live=is_live, below=[told[0], *drawn, *told[1:]])
+
+
+def _section(
+    page: Page, chooser: str, arena: str, texts: Texts, *, is_live: bool = False, below: Iterable[str] = ()
+) -> str:
+    table: Table = page.table
+    empty = f'<p class="fc-board-empty">{texts.html("board_empty")}</p>'
+    body = table_html(table, is_sorted_by_readers=True) if table.rows else empty
+    notes = "".join(map(paragraph, page.notes))
+    live = " data-live" if is_live else ""
+    count = texts.html("board_count", shown="#", total=len(table.rows))
     return (
-        f'<div class="fc-board-scroll" role="region" tabindex="0" aria-label="{title}"><table>'
-        f'<caption class="fc-hidden">{title}</caption><thead><tr>{heads}</tr></thead>'
-        f"<tbody>{rows}</tbody></table></div>"
+        f'<section class="fc-board" data-arena="{escaped(arena)}"{live} aria-label="{texts.html("leaderboard")}">'
+        f'<h2>{escaped(table.title)}</h2>{chooser}<div class="fc-board-notes">{notes}</div>{body}'
+        f'<p class="fc-board-count" role="status" data-text="{count}"></p>'
+        f'<div class="fc-board-panels">{"".join(below)}</div></section>'
     )
 
 
-def _head(column: Column, texts: Texts) -> str:
-    title = texts.html(column.title) if column.title in texts.strings else escaped(column.title)  # names of benchmarks
-    kind = ' class="fc-number"' if column.is_number else ""
-    return f'<th scope="col"{kind}><button type="button">{title}</button></th>'
+def _panel(panel: Panel) -> str:
+    return (
+        f'<details data-panel="{panel.name}"><summary>{escaped(panel.title)}</summary>'
+        f'<div class="fc-board-inside">{panel.inside}</div></details>'
+    )
 
 
-def _row(board: Board, at: int, cells: Sequence[Cell]) -> str:
-    inside = "".join(_cells(board.columns, cells))
-    kind = ' class="fc-dimmed"' if at in board.dimmed else ""
-    return f"<tr{kind}>{inside}</tr>"
-
-
-def _cells(columns: Sequence[Column], cells: Sequence[Cell]) -> Iterator[str]:
-    for at, (column, cell) in enumerate(zip(columns, cells, strict=True)):
-        sort = "" if cell.sort is None else f' data-sort="{cell.sort}"'
-        kind = ' class="fc-number"' if column.is_number else ""
-        text = escaped(cell.text)
-        if cell.link:
-            text = f'<a href="{escaped(cell.link)}" target="_blank" rel="noopener noreferrer nofollow">{text}</a>'
-        tag = 'th scope="row"' if at == 0 else "td"
-        yield f"<{tag}{kind}{sort}>{text}{cell.extra}</{tag[:2]}>"
+def _chart_panel(name: str, texts: Texts) -> str:
+    """Empty; its script fetches the chart. The first one is unfolded from the beginning."""
+    title = texts.html(f"board_chart_{name}")
+    is_open = " open" if name == RATINGS else ""
+    return (
+        f'<details data-panel="chart-{name}" data-chart="{name}"{is_open}><summary>{title}</summary>'
+        f'<div class="fc-board-inside"></div></details>'
+    )
 
 
 def leaderboard_router(
@@ -175,15 +236,35 @@ def leaderboard_router(
         arena: str = DEFAULT,
         table: str | None = None,
         category: str | None = None,
+        ratings: str | None = None,
         accept_language: Annotated[str, Header()] = "",
         if_none_match: Annotated[str, Header()] = "",
     ) -> Response:
-        """An open page asks every second or two, and is told nothing as long as nobody voted."""
+        """An open page asks every second, and is told nothing as long as nobody voted."""
         who, texts = identify(request), catalogue.best(accept_language, fixed=language(arena))
         headers = {"etag": f'"{board.version(who, arena)}-{texts.language}"'}
         if if_none_match == headers["etag"]:
             return Response(status_code=304, headers=headers)
-        return HTMLResponse(board.html(who, arena, texts, table=table, category=category), headers=headers)
+        html = await board.html(who, arena, texts, Chosen(table, category, ratings))
+        return HTMLResponse(html, headers=headers)
+
+    @router.get("/leaderboard/chart")
+    async def draw(
+        request: Request,
+        name: Annotated[str, Query(alias="chart")],
+        arena: str = DEFAULT,
+        table: str | None = None,
+        category: str | None = None,
+        ratings: str | None = None,
+        accept_language: Annotated[str, Header()] = "",
+    ) -> Response:
+        who, texts = identify(request), catalogue.best(accept_language, fixed=language(arena))
+        return HTMLResponse(await board.chart(who, arena, texts, Chosen(table, category, ratings), name))
+
+    @router.get("/leaderboard/board.json")
+    async def download(request: Request, arena: str = DEFAULT) -> Response:
+        """The board from a file. The one of an arena is to be had from the arena's API."""
+        return Response(board.built(identify(request), arena), media_type="application/json")
 
     return router
 
@@ -205,9 +286,14 @@ class LeaderboardView:
         """Called inside of its tab."""
         import gradio as gr
 
-        failed = self._texts.html("board_failed")
-        place = (
-            f'<div class="fc-board-place" data-arena="{escaped(self._arena)}" data-root="{escaped(self._root)}" '
-            f'data-failed="{failed}"></div>'
-        )
+        place = leaderboard_place(self._arena, self._texts, self._root)
         gr.HTML(place, elem_id="fc-leaderboard", js_on_load=packaged("leaderboard.js"), apply_default_css=False)
+
+
+def leaderboard_place(arena: str, texts: Texts, root: str = "") -> str:
+    """What the script fills. `root`: from the page to where the server's paths begin."""
+    failed = texts.html("board_failed")
+    return (
+        f'<div class="fc-board-place" data-arena="{escaped(arena)}" data-root="{escaped(root)}" '
+        f'data-failed="{failed}"></div>'
+    )

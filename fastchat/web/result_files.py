@@ -1,9 +1,10 @@
-"""Files of FastChat's that a leaderboard is made of.
+"""Files that a leaderboard is made of: boards of our own, and FastChat's.
 
-`--elo-results-file`: a pickle or JSON, `{category: result}` or `{"text": {category: result}, "vision": {…}}`, where a
-result has `leaderboard_table_df` (index: model; columns rating, rating_q025, rating_q975, num_battles, final_ranking)
-and `last_updated_datetime`. `--leaderboard-table-file`: CSV of facts about models. `--arena-hard-table`: CSV of a
-benchmark's scores. Plots in a pickle are not read.
+`--elo-results-file`: a board that `fastchat leaderboard build` wrote; or FastChat's pickle or JSON, that is
+`{category: result}` or `{"text": {category: result}, "vision": {…}}`, where a result has `leaderboard_table_df` (index:
+model; columns rating, rating_q025, rating_q975, num_battles, final_ranking) and `last_updated_datetime`.
+`--leaderboard-table-file`: CSV of facts about models. `--arena-hard-table`: CSV of a benchmark's scores. Plots in a
+pickle are not read.
 """
 
 import csv
@@ -15,6 +16,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from fastchat.arena.leaderboard.board import Board, read_board
 from fastchat.core.errors import SetupError
 from fastchat.web import inert_pickle
 
@@ -93,13 +95,14 @@ class Category:
 class Results:
     """All that the files say. Each part may be missing."""
 
-    categories: tuple[Category, ...] = ()
+    board: Board | None = None
+    categories: tuple[Category, ...] = ()  # of FastChat's
     facts: Mapping[str, Facts] | None = None  # by key, in the file's order
     hard: tuple[HardScore, ...] | None = None
 
     @property
     def is_empty(self) -> bool:
-        return not self.categories and self.facts is None and self.hard is None
+        return self.board is None and not self.categories and self.facts is None and self.hard is None
 
     def facts_of(self, model: str) -> Facts | None:
         return (self.facts or {}).get(model)
@@ -110,19 +113,22 @@ def read_results(elo: Path | None = None, table: Path | None = None, hard: Path 
     Raises:
         SetupError: a file cannot be read, or does not hold what it should.
     """
+    parsed = _parsed(_read(elo, _LARGEST["results"]), elo) if elo else {}
+    is_board = "format" in parsed
     return Results(
-        categories=tuple(_read_categories(elo)) if elo else (),
+        board=read_board(elo) if elo and is_board else None,
+        categories=tuple(_read_categories(parsed, elo)) if elo and not is_board else (),
         facts={row.key: row for row in _read_csv(table, Facts, ("key", "Model"))} if table else None,
         hard=tuple(_read_csv(hard, HardScore, ("model", "score"))) if hard else None,
     )
 
 
-def _read_categories(file: Path) -> list[Category]:
-    content = _read(file, _LARGEST["results"])
-    found = list(_categories(_parsed(content, file), file))
+def _read_categories(parsed: Mapping[str, Any], file: Path) -> list[Category]:
+    found = list(_categories(parsed, file))
     if not found:
         raise SetupError(
-            f"{file} has no table of ratings. It should be what `elo_analysis` writes: a category, in it {_TABLE!r}."
+            f"{file} has no table of ratings. Give a board of `fastchat leaderboard build`, or what FastChat's "
+            f"`elo_analysis` writes: a category, in it {_TABLE!r}."
         )
     return found
 

@@ -39,7 +39,7 @@ class WebSettings(AccessSettings, ServerSettings):
         metavar="FILE",
     )
     elo_results_file: Path | None = setting(
-        None, "FastChat's file of ratings, pickle or JSON, for the leaderboard", "--elo", metavar="FILE"
+        None, "a board of `fastchat leaderboard build`, or FastChat's ratings, pickle or JSON", "--elo", metavar="FILE"
     )
     leaderboard_table_file: Path | None = setting(None, "CSV of facts about models, likewise", metavar="FILE")
     arena_hard_table: Path | None = setting(None, "CSV of Arena-Hard's scores, likewise", metavar="FILE")

@@ -1,14 +1,9 @@
-import random
-
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
+from fastchat.arena.leaderboard.board import OVERALL
 from fastchat.arena.records import Mark, Outcome
-from fastchat.arena.standings import PRELIMINARY_BELOW, Counting, Standing, wilson
+from fastchat.arena.standings import Counting, Standings
 from fastchat.arena.store.store import CountedVote
-
-OUTCOMES = list(Outcome)
 
 
 def vote(outcome: Outcome, left: str = "a", right: str = "b", *, mode: str = "battle", **more: object) -> CountedVote:
@@ -21,72 +16,73 @@ def counted(*votes: CountedVote) -> Counting:
     return counting
 
 
-def test_a_vote_is_a_win_to_one_and_a_loss_to_the_other() -> None:
-    table = counted(vote(Outcome.LEFT), vote(Outcome.RIGHT, "c", "a"), vote(Outcome.TIE), vote(Outcome.BOTH_BAD))
-    by_name = {row.model: row for row in table.standings().rows}
-    assert by_name["a"] == Standing("a", wins=2, ties=1, both_bad=1)
-    assert by_name["b"] == Standing("b", losses=1, ties=1, both_bad=1)
-    assert by_name["c"] == Standing("c", losses=1)
-    assert table.standings().votes == 4
+async def test_outcomes_are_those_of_the_voters() -> None:
+    found = await counted(
+        *[vote(Outcome.LEFT)] * 4, *[vote(Outcome.RIGHT)] * 3, *[vote(Outcome.TIE)] * 2, vote(Outcome.BOTH_BAD)
+    ).standings().category()  # fmt: skip
+    assert found.outcomes == {"left": 4, "right": 3, "tie": 2, "both_bad": 1}
+    assert found.pairs[0].given == (4, 3, 2, 1)
+    assert [row.name for row in found.models] == ["a", "b"]
 
 
-def test_rates() -> None:
-    row = Standing("a", wins=3, losses=1, ties=2, both_bad=2)
-    assert row.battles == 8
-    assert row.win_rate == 0.75
-    assert row.score == 5 / 8
-    assert Standing("a", ties=3).win_rate is None
-
-
-# Worked by hand from Wilson's formula; 10 of 10 and 0 of 10 are the textbook's examples of where Wald's fails.
-@pytest.mark.parametrize(
-    ("wins", "trials", "low", "high"),
-    [(8, 10, 0.4902, 0.9433), (10, 10, 0.7225, 1.0), (0, 10, 0.0, 0.2775), (50, 100, 0.4038, 0.5962), (0, 0, 0, 1)],
-)
-def test_wilson(wins: int, trials: int, low: float, high: float) -> None:
-    assert wilson(wins, trials) == pytest.approx((low, high), abs=5e-5)
-
-
-def test_the_interval_covers_its_share_19_times_in_20() -> None:
-    rng = random.Random(7)
-    covered = 0
-    for _ in range(2000):
-        wins = sum(rng.random() < 0.3 for _ in range(40))
-        low, high = wilson(wins, 40)
-        covered += low <= 0.3 <= high
-    assert 0.93 <= covered / 2000 <= 0.98
-
-
-def test_few_lucky_battles_do_not_lead() -> None:
-    lucky = [vote(Outcome.LEFT, "lucky", "other")] * 3
-    steady = [vote(Outcome.LEFT, "steady", "other")] * 80 + [vote(Outcome.RIGHT, "steady", "other")] * 20
-    rows = counted(*lucky, *steady).standings().rows
-    assert [row.model for row in rows] == ["steady", "lucky", "other"]
-    assert [row.is_preliminary for row in rows] == [False, True, False]
-    assert rows[0].battles == PRELIMINARY_BELOW
-
-
-def test_only_blind_battles_count() -> None:
-    table = counted(
+async def test_only_blind_battles_count() -> None:
+    standings = counted(
         vote(Outcome.LEFT, mode="side_by_side"),
         vote(Outcome.LEFT, "a", "a"),
         vote(Outcome.LEFT, marks=frozenset({Mark.NAMES_ITSELF})),
         vote(Outcome.LEFT, marks=frozenset({Mark.FREQUENT_PROMPT}), at=9.0),
     ).standings()
-    assert (table.votes, table.left_out, table.last_vote_at) == (1, 1, 9.0)
-    assert [row.battles for row in table.rows] == [1, 1]
+    assert (standings.votes, standings.left_out, standings.last_vote_at) == (1, 1, 9.0)
+    assert [row.votes for row in (await standings.category()).models] == [1, 1]
 
 
-def test_a_hidden_model_is_not_listed_but_its_battles_count() -> None:
-    rows = counted(vote(Outcome.LEFT)).standings(hidden={"a"}).rows
-    assert rows == (Standing("b", losses=1),)
+async def test_a_model_that_is_not_listed_has_no_place_but_its_battles_count() -> None:
+    standings = counted(*[vote(Outcome.LEFT)] * 3, vote(Outcome.RIGHT), vote(Outcome.LEFT, "b", "c")).standings({"a"})
+    found = await standings.category()
+    assert [(row.name, row.votes) for row in found.models] == [("b", 5), ("c", 1)]
+    assert all(row.better != "a" for row in found.neighbours)
+    assert found.top_flip is None
+    board = await standings.board(now=2.0)
+    assert board.parameters["unlisted"] == ["a"]
+    assert board.categories[OVERALL] == found
 
 
-@given(st.lists(st.tuples(st.sampled_from(OUTCOMES), st.permutations(["a", "b", "c"]))))
-def test_wins_and_losses_balance(votes: list[tuple[Outcome, list[str]]]) -> None:
-    rows = counted(*(vote(outcome, models[0], models[1]) for outcome, models in votes)).standings().rows
-    assert sum(row.wins for row in rows) == sum(row.losses for row in rows)
-    assert sum(row.battles for row in rows) == 2 * len(votes)
-    for row in rows:
-        assert 0 <= row.interval.low <= row.score + 1e-12
-        assert row.score - 1e-12 <= row.interval.high <= 1
+async def test_categories_are_what_is_known_of_the_conversation() -> None:
+    standings = counted(
+        vote(Outcome.LEFT),
+        vote(Outcome.LEFT, category="Tenancy law", language="de-AT"),
+        vote(Outcome.LEFT, category=OVERALL, language="tlh"),  # no second count, and no language that we know
+        vote(Outcome.RIGHT, language="de"),
+    ).standings()
+    assert standings.categories == (OVERALL, "Tenancy law", "german")
+    assert [(await standings.category(name)).votes for name in standings.categories] == [4, 1, 2]
+
+
+def test_the_version_changes_with_what_is_shown() -> None:
+    counting = counted(vote(Outcome.LEFT))
+
+    def version(*unlisted: str) -> str:
+        return counting.standings(unlisted).version
+
+    first = version()
+    assert version() == first
+    assert version("b") != first
+    counting.add(vote(Outcome.LEFT, marks=frozenset({Mark.NAMES_ITSELF})))
+    left_out = version()
+    counting.add(vote(Outcome.LEFT))
+    assert len({first, left_out, version()}) == 3
+
+
+async def test_a_board_says_where_its_votes_are_from() -> None:
+    standings = counted(vote(Outcome.LEFT, at=5.0)).standings(source={"arena": "legal"})
+    board = await standings.board(now=7.0)
+    assert board.source == {"arena": "legal", "left_out": 0, "last_vote_at": 5.0}
+    assert board.built_at == 7.0
+    assert board.digest == board.own_digest
+
+
+@pytest.mark.parametrize("votes", [(), (vote(Outcome.LEFT, mode="direct"),)])
+async def test_without_votes_nobody_has_a_place(votes: tuple[CountedVote, ...]) -> None:
+    standings: Standings = counted(*votes).standings()
+    assert (await standings.category()).models == ()
+    assert standings.votes == 0

@@ -28,6 +28,7 @@ from fastchat.web.result_files import read_results
 from fastchat.web.texts import Catalogue
 from tests.arena.service.stage import ADA, Stage
 from tests.web.arena_site import PEOPLE, serving, site, staged, visitors_of
+from tests.web.test_leaderboard import a_board, written
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
@@ -118,11 +119,11 @@ async def test_the_leaderboard_filters_sorts_and_changes_tables(browser: Browser
             await expect(page.get_by_role("status")).to_have_text("3 of 3 models")
             await assert_accessible(page)
 
-            battles = page.get_by_role("columnheader", name="Battles")
-            await battles.get_by_role("button").click()
-            await expect(battles).to_have_attribute("aria-sort", "descending")
+            votes = page.get_by_role("columnheader", name="Votes")
+            await votes.get_by_role("button").click()
+            await expect(votes).to_have_attribute("aria-sort", "descending")
             await expect(names.first).to_contain_text("zephyr")  # 50
-            await battles.get_by_role("button").click()
+            await votes.get_by_role("button").click()
             await expect(names.first).to_contain_text("boreas")  # 22
 
             await page.get_by_label("Filter").fill("AUR")
@@ -137,6 +138,31 @@ async def test_the_leaderboard_filters_sorts_and_changes_tables(browser: Browser
             await expect(page.get_by_label("Category")).to_be_focused()
             await assert_accessible(page)
             assert await fits(page)
+
+
+async def test_a_board_from_a_file_unfolds_all_it_says(browser: Browser, tmp_path: Path) -> None:
+    async with staged(tmp_path) as on:
+        visitors = visitors_of(None)
+        built = Leaderboard(read_results(written(a_board(), tmp_path)), None)
+        router = leaderboard_router(built, visitors.of, CATALOGUE, lambda _: None)
+        async with opened(browser, on, visitors, [router], "/tab", BOARD) as page:
+            names = page.locator(".fc-board-main tbody tr th")
+            await expect(names).to_have_text([re.compile("^aurora"), re.compile("^boreas")])
+            await expect(page.get_by_role("img", name="Ratings and intervals")).to_be_visible()
+            closed = page.locator("details:not([open]) > summary")
+            while await closed.count():
+                await closed.first.click()
+            await expect(page.get_by_role("img")).to_have_count(3)  # ratings; against votes and against price
+            await expect(page.get_by_role("link", name="Download this board")).to_have_attribute(
+                "href", "leaderboard/board.json?arena=default"
+            )
+            await assert_accessible(page)
+            assert await fits(page)
+
+            await page.get_by_role("combobox", name="Ratings").select_option("As voted")
+            await expect(names).to_have_text([re.compile("^boreas"), re.compile("^aurora")])
+            await expect(page.locator("details:not([open])")).to_have_count(0)  # what was unfolded stays so
+            await expect(page.get_by_role("status")).to_have_text("2 of 2 models")
 
 
 async def test_consent_is_given_once_and_not_by_escape(browser: Browser, tmp_path: Path) -> None:

@@ -77,6 +77,30 @@ def test_json_as_rows_and_as_columns(tmp_path: Path) -> None:
     assert [one.model for one in rows.categories[0].ratings] == ["a", "b-2"]
 
 
+def test_a_board_of_our_own(tmp_path: Path) -> None:
+    nothing = {"votes": 0, "outcomes": {}, "both_bad_share": 0, "models": []}
+    board = {"code_version": "1", "built_at": 0, "categories": {"overall": nothing}, "format": "fastchat-board/1"}
+    found = read_results(written(tmp_path, json.dumps(board)))
+    assert found.board is not None
+    assert list(found.board.categories) == ["overall"]
+    assert found.categories == ()
+    assert not found.is_empty
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"format": "fastchat-board/2"}, "is no board of the format fastchat-board/1: format"),
+        ({"categories": {"overall": {"votes": "many"}}}, r"categories\.overall"),
+        ({"script": "<script>"}, "script"),
+    ],
+)
+def test_what_is_no_board_is_refused_in_words(tmp_path: Path, change: dict[str, Any], complaint: str) -> None:
+    board = {"format": "fastchat-board/1", "code_version": "1", "built_at": 0, "categories": {}}
+    with pytest.raises(SetupError, match=complaint):
+        read_results(written(tmp_path, json.dumps(board | change)))
+
+
 class _Calls:
     """What a pickle does that runs a program."""
 

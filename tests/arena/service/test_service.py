@@ -451,8 +451,21 @@ async def test_standings_count_a_vote_at_once_and_after_a_restart(set_up: Stage)
     for begin_anew in (False, True):
         if begin_anew:
             await set_up.restart()
-        rows = {row.model: row for row in set_up.arena.standings(BOB, "default").rows}
-        assert [(rows[name].wins, rows[name].losses) for name in seen.models if name] == [(1, 0), (0, 1)]
+        found = await set_up.arena.standings(BOB, "default").category()
+        rows = {row.name: row for row in found.models}
+        assert [(rows[name].votes, rows[name].win_rate) for name in seen.models if name] == [(1, 1), (1, 0)]
+
+
+async def test_who_is_not_listed_has_no_place_on_the_leaderboard_even_when_nobody_serves_it(
+    tmp_path: Path, empty_store: Path
+) -> None:
+    secret = ArenaConfig(matchmaking=Matchmaking(anony_only=(LEFT_NAME, "gone")))
+    async with stage(tmp_path, empty_store, arenas={"default": secret}) as set_up:
+        await vote(set_up, await set_up.battle(), Outcome.LEFT)
+        assert set_up.arena.standings(BOB, "default").unlisted == {LEFT_NAME, "gone"}
+        board = await set_up.arena.leaderboard(BOB, "default")
+        assert [row.name for row in board.categories["overall"].models] == [RIGHT_NAME]
+        assert board.parameters["unlisted"] == sorted([LEFT_NAME, "gone"])
 
 
 async def test_other_sampling_in_a_later_turn_holds_when_it_is_asked_again(set_up: Stage) -> None:
