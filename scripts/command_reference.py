@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import re
 from pathlib import Path
 
 from fastchat.__main__ import COMMANDS, Command, run_command
@@ -36,22 +37,46 @@ FastChat's old names lead to the same code:
 | `python3 -m fastchat.model.apply_delta`, `make_delta` | `fastchat weights apply-delta`, `make-delta` |
 | `python3 -m fastchat.model.apply_lora` | `fastchat weights apply-lora` |
 | `python3 -m fastchat.model.convert_fp16` | `fastchat weights convert-fp16` |
+| `python3 -m fastchat.serve.monitor.clean_battle_data` | `fastchat votes clean` |
+| `python3 -m fastchat.serve.monitor.basic_stats` | `fastchat votes stats` |
+| `python3 -m fastchat.serve.monitor.inspect_conv` | `fastchat votes inspect` |
+| `python3 -m fastchat.serve.monitor.elo_analysis` | `fastchat leaderboard build` |
+| `python3 -m fastchat.serve.monitor.leaderboard_csv_to_html` | `fastchat leaderboard site` |
+| `python3 -m fastchat.serve.monitor.monitor` | `fastchat monitor` |
+| `python3 -m fastchat.serve.monitor.topic_clustering` | `fastchat topics cluster` |
+| `python3 -m fastchat.serve.monitor.summarize_cluster` | `fastchat topics summarize` |
 """
 
 
-def help_text(command: Command) -> str:
+# Where a command has actions, argparse lists them indented below the placeholder for one.
+ACTIONS = re.compile(r"^  (?:ACTION|\{.*\})\n((?:    .*\n?)+)", re.MULTILINE)
+ACTION = re.compile(r"^    (\S+)", re.MULTILINE)
+
+ELSEWHERE = {("arena", "serve")}  # the same flags as of another command
+
+
+def help_text(command: Command, *action: str) -> str:
     """What `--help` prints, at a width that does not depend on the terminal."""
     os.environ["COLUMNS"] = "100"
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):
-        run_command(command.module, [*command.arguments, "--help"])
+        run_command(command.module, [*command.arguments, *action, "--help"])
     return printed.getvalue().rstrip()
+
+
+def actions_of(text: str) -> list[str]:
+    listed = ACTIONS.search(text)
+    return ACTION.findall(listed[1]) if listed else []
 
 
 def render() -> str:
     sections = []
     for name, command in COMMANDS.items():
-        sections.append(f"\n## fastchat {name}\n\n```\n{help_text(command)}\n```\n")
+        text = help_text(command)
+        sections.append(f"\n## fastchat {name}\n\n```\n{text}\n```\n")
+        for action in actions_of(text):
+            if (name, action) not in ELSEWHERE:
+                sections.append(f"\n### fastchat {name} {action}\n\n```\n{help_text(command, action)}\n```\n")
     return HEAD + "".join(sections)
 
 
