@@ -15,6 +15,7 @@ from benchmarks.results import Machine
 OURS = (
     *("fschat", "uvicorn", "uvloop", "httptools", "aiohttp", "starlette", "pydantic", "gradio"),
     *("xllamacpp", "openvino-genai", "torch", "transformers"),
+    *("numpy", "scipy", "polars", "evalica", "choix"),
 )
 
 

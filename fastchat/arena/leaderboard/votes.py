@@ -29,7 +29,8 @@ class VoteTable:
     model_a, model_b: Enum of the same sorted names (left and right). outcome: Int8, of `ranking.Outcome`. Every other
     column may be missing: weight, tstamp (UTC seconds), probability: Float64; voter, category, language, question_id:
     String; anony: Boolean; turn: Int64; marks: List(String); conv_a, conv_b: List(Struct(role, content: String));
-    tokens_a, first_token_s_a, tokens_per_s_a, headers_a, lists_a, bold_a and the same of b: Float64.
+    tokens_a, first_token_s_a, tokens_per_s_a, headers_a, lists_a, bold_a and the same of b: Float64. Of FastChat's
+    logs, who asks for it also gets ip: String.
     """
 
     frame: "pl.DataFrame"
@@ -49,8 +50,10 @@ class VoteTable:
     def where(self, kept: "pl.Series | pl.Expr") -> "VoteTable":
         return replace(self, frame=self.frame.filter(kept))
 
-    def comparisons(self, covariates: Mapping[str, Floats] | None = None) -> Comparisons:
-        """As arrays. Rows of a model against itself have to be gone by now.
+    def comparisons(self, covariates: Mapping[str, Floats] | None = None, *, voters: bool = True) -> Comparisons:
+        """As arrays; without `voters`, which take the longest, nothing can be clustered by them.
+
+        Rows of a model against itself have to be gone by now.
 
         Raises:
             ValueError: as of `Comparisons`.
@@ -62,7 +65,7 @@ class VoteTable:
             right=frame[MODEL_B].to_physical().to_numpy().astype(np.int32),
             outcome=frame[OUTCOME].to_numpy().astype(np.int8, copy=False),
             weight=frame[WEIGHT].to_numpy() if self.has(WEIGHT) else None,
-            voter=_codes(frame[VOTER]) if self.has(VOTER) else None,
+            voter=_codes(frame[VOTER]) if voters and self.has(VOTER) else None,
             time=frame[TIME].to_numpy() if self.has(TIME) else None,
             covariates=covariates or {},
         )
@@ -72,7 +75,8 @@ def _codes(names: "pl.Series") -> Any:
     """Equal names, equal codes, whatever else is in the table."""
     import polars as pl
 
-    return names.cast(pl.String).rank("dense").cast(pl.Int32).fill_null(NOBODY).to_numpy()
+    known = pl.Enum(names.unique().drop_nulls().sort())
+    return names.cast(known).to_physical().cast(pl.Int32).fill_null(NOBODY).to_numpy()
 
 
 def table(columns: Mapping[str, Sequence[Any]], source: Mapping[str, Any] | None = None) -> VoteTable:

@@ -1,4 +1,4 @@
-"""What stands beside a vote is what the vote was cast on: through a real service, and after somebody wrote in its store."""
+"""What stands beside a vote is what it was cast on: through a real service, and after somebody wrote in its store."""
 
 import sqlite3
 from collections.abc import Sequence
