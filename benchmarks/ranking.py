@@ -111,7 +111,7 @@ def _run(way: Way, files: Sequence[Path]) -> Run:
     environ = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     environ["STARTED_AT"] = str(time.time())
     if way.is_ours:
-        environ["OPENBLAS_NUM_THREADS"] = "1"  # on matrices as small as these, threads mostly wait for one another
+        environ["OPENBLAS_NUM_THREADS"] = "1"  # as the command does
     done = subprocess.run(
         [*way.command, *map(str, files)], cwd=ROOT, env=environ, capture_output=True, text=True, timeout=LIMIT_S,
         check=False,

@@ -65,6 +65,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def run_command(module: str, argv: Sequence[str] | None = None) -> None:
     """Run `fastchat/commands/<module>.py`; what its user has to mend is printed in one line, without a traceback."""
+    # NumPy's own threads only wait for one another on matrices as small as ours. It reads this when it is imported.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         command = import_module(f"fastchat.commands.{module}")
         from fastchat.core.errors import SetupError

@@ -47,7 +47,6 @@ class MonitorSettings(ServerSettings):
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as of `fastchat web`
     settings = MonitorSettings.from_argv(
         argv, prog="fastchat monitor", description="Serve a leaderboard by itself, without models."
     )

@@ -16,8 +16,6 @@ PACKAGES = ("gradio", "sqlalchemy", "cryptography")  # of those that the extra b
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    # The leaderboard's matrices are small: more threads than one only wait for each other, and for the models' threads.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     settings = WebSettings.from_argv(argv, prog="fastchat web", description="Serve the web page.")
     for package in PACKAGES:
         if find_spec(package) is None:

@@ -4,12 +4,11 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from fastchat.arena.cleaning.rules import Rule
-from fastchat.arena.leaderboard.votes import TIME, VOTER, VoteTable
+from fastchat.arena.leaderboard.votes import DWELL, TIME, VOTER, VoteTable
 
 if TYPE_CHECKING:
     import polars as pl
 
-DWELL = "dwell_s"  # a column of our own exports: seconds between the end of the slower answer and the vote
 _DAY_S = 86400
 _PREFIX = "arena_user_"  # what FastChat puts before an address
 

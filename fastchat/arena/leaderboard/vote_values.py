@@ -12,6 +12,7 @@ from fastchat.arena.leaderboard.votes import (
     CATEGORY,
     CONV_A,
     CONV_B,
+    DWELL,
     LANGUAGE,
     MARKS,
     MODEL_A,
@@ -19,6 +20,7 @@ from fastchat.arena.leaderboard.votes import (
     OUTCOME,
     PROBABILITY,
     QUESTION,
+    TAG,
     TIME,
     TURNS,
     VOTER,
@@ -165,6 +167,13 @@ def _count(column: Column) -> "pl.Series":
     return numbers.cast(pl.Int64)
 
 
+def _as_json(column: Column) -> "pl.Series":
+    """Of labels in a row, which are an object whose fields differ from file to file."""
+    import polars as pl
+
+    return column.values.struct.json_encode() if isinstance(column.values.dtype, pl.Struct) else column.texts()
+
+
 _TYPED: dict[str, Callable[[Column], "pl.Series"]] = {
     **dict.fromkeys((MODEL_A, MODEL_B), _model),
     WINNER: _outcome,
@@ -174,7 +183,8 @@ _TYPED: dict[str, Callable[[Column], "pl.Series"]] = {
     PROBABILITY: _probability,
     TURNS: _count,
     **dict.fromkeys((VOTER, CATEGORY, LANGUAGE, QUESTION), Column.texts),
-    **dict.fromkeys(FIGURES, Column.numbers),
+    **dict.fromkeys((DWELL, *FIGURES), Column.numbers),
+    TAG: _as_json,
     MARKS: lambda column: list_of_texts(column.values),
     **dict.fromkeys((CONV_A, CONV_B), lambda column: talk_of(column.values)),
 }

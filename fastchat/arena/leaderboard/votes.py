@@ -18,6 +18,8 @@ CATEGORY, LANGUAGE, TURNS = "category", "language", "turn"
 CONV_A, CONV_B = "conv_a", "conv_b"
 QUESTION = "question_id"
 MARKS = "marks"
+DWELL = "dwell_s"
+TAG = "category_tag"
 
 REQUIRED = (MODEL_A, MODEL_B, OUTCOME)
 
@@ -27,10 +29,10 @@ class VoteTable:
     """A frame with a row a vote, in the order of what was read.
 
     model_a, model_b: Enum of the same sorted names (left and right). outcome: Int8, of `ranking.Outcome`. Every other
-    column may be missing: weight, tstamp (UTC seconds), probability: Float64; voter, category, language, question_id:
-    String; anony: Boolean; turn: Int64; marks: List(String); conv_a, conv_b: List(Struct(role, content: String));
-    tokens_a, first_token_s_a, tokens_per_s_a, headers_a, lists_a, bold_a and the same of b: Float64. Of FastChat's
-    logs, who asks for it also gets ip: String.
+    column may be missing: weight, tstamp (UTC seconds), probability, dwell_s: Float64; voter, category, language,
+    question_id, category_tag (JSON): String; anony: Boolean; turn: Int64; marks: List(String); conv_a, conv_b:
+    List(Struct(role, content: String)); tokens_a, first_token_s_a, tokens_per_s_a, headers_a, lists_a, bold_a and the
+    same of b: Float64. Of FastChat's logs, who asks for it also gets ip: String.
     """
 
     frame: "pl.DataFrame"

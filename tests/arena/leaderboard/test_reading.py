@@ -18,6 +18,7 @@ from fastchat.arena.leaderboard.votes import (
     CATEGORY,
     CONV_A,
     CONV_B,
+    DWELL,
     LANGUAGE,
     MARKS,
     MODEL_A,
@@ -25,6 +26,7 @@ from fastchat.arena.leaderboard.votes import (
     OUTCOME,
     PROBABILITY,
     QUESTION,
+    TAG,
     TIME,
     TURNS,
     VOTER,
@@ -205,6 +207,17 @@ def test_what_our_exports_and_the_successors_of_fastchat_write(tmp_path: Path) -
         assert read_votes([written(tmp_path, name, [row])]).frame.row(0, named=True) == expected
     as_text = {**row, "marks": json.dumps(row["marks"])}
     assert read_votes([written(tmp_path, "votes.csv", [as_text])]).frame.row(0, named=True) == expected
+
+
+@pytest.mark.parametrize("name", ["votes.jsonl", "votes.parquet", "votes.csv"])
+def test_labels_and_dwell_times_of_a_row_are_read(tmp_path: Path, name: str) -> None:
+    tag: Any = {"math_v0.1": {"math": True}}
+    if name.endswith(".csv"):
+        tag = json.dumps(tag)
+    rows = [DECIDED | {"category_tag": tag, "dwell_s": 2.5}, DECIDED | {"category_tag": tag, "dwell_s": None}]
+    votes = read_votes([written(tmp_path, name, rows)])
+    assert [json.loads(value) for value in votes.frame[TAG]] == [{"math_v0.1": {"math": True}}] * 2
+    assert votes.frame[DWELL].to_list() == [2.5, None]
 
 
 def test_times_of_parquet_are_dates(tmp_path: Path) -> None:

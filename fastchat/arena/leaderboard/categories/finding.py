@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 from fastchat.arena.leaderboard.board import OVERALL
 from fastchat.arena.leaderboard.categories.conversations import Conversations
 from fastchat.arena.leaderboard.categories.label_file import open_labels
-from fastchat.arena.leaderboard.categories.labels import BY_LABELS, HARD, TAG, Labels, column_labels, file_labels
+from fastchat.arena.leaderboard.categories.labels import BY_LABELS, HARD, Labels, column_labels, file_labels
 from fastchat.arena.leaderboard.categories.languages import Languages, code_of, name_of
 from fastchat.arena.leaderboard.categories.rules import Rule
 from fastchat.arena.leaderboard.categories.rules_file import builtin_rules
-from fastchat.arena.leaderboard.votes import CATEGORY, CONV_A, CONV_B, LANGUAGE, VoteTable
+from fastchat.arena.leaderboard.votes import CATEGORY, CONV_A, CONV_B, LANGUAGE, TAG, VoteTable
 from fastchat.core.errors import SetupError
 
 if TYPE_CHECKING:

@@ -15,12 +15,11 @@ from fastchat.arena.leaderboard.categories.conversations import Conversations
 from fastchat.arena.leaderboard.categories.label_file import Values, digest_of, read_labels
 from fastchat.arena.leaderboard.categories.languages import TASK as LANGUAGE_TASK
 from fastchat.arena.leaderboard.categories.tasks import HARD_FROM
-from fastchat.arena.leaderboard.votes import VoteTable
+from fastchat.arena.leaderboard.votes import TAG, VoteTable
 
 if TYPE_CHECKING:
     import polars as pl
 
-TAG = "category_tag"
 TOPIC = "topic"  # the task whose label is a name
 HARD, FOLLOWING, MATH, WRITING = "hard", "instruction_following", "math", "creative_writing"
 BY_LABELS = (HARD, FOLLOWING, MATH, WRITING)  # categories that labels can tell
