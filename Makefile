@@ -38,7 +38,7 @@ $(VENV)/bin/python:
 	$(PIP) --upgrade "pip>=25.1"
 
 $(VENV)/installed-serving: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(PIP) --constraint constraints.txt --editable ".[llamacpp,webui]"
+	$(PIP) --constraint constraints.txt --editable ".[llamacpp,webui,leaderboard]"
 	touch $@
 
 $(VENV)/installed-tests: $(VENV)/installed-serving

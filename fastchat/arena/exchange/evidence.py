@@ -46,7 +46,7 @@ def examine(votes: Iterable[VotedConversation]) -> Evidence:
 
 def is_bound(voted: VotedConversation) -> bool:
     """Needs the salt, so it ends with erasure."""
-    if voted.salt is None or len(voted.salt) != SALT_BYTES:
+    if voted.salt is None or len(voted.salt) != SALT_BYTES or not _stands_as_it_was(voted):
         return False
     erasable = Erasable(
         voter=voted.voter_id,
@@ -57,6 +57,16 @@ def is_bound(voted: VotedConversation) -> bool:
         dwell_s=voted.dwell_s,
     )
     return compare_digest(voted.leaf.digest, salted_digest(voted.salt, erasable))
+
+
+def _stands_as_it_was(voted: VotedConversation) -> bool:
+    """What the digest does not say: who wrote an answer, which the leaf knows, and that nothing has taken its place."""
+    models = {Side.LEFT: voted.leaf.model_a, Side.RIGHT: voted.leaf.model_b}
+    turns = [(side, turn) for side in Side for turn in standing_turns(voted, side)]
+    answers = [(side, turn.answer) for side, turn in turns if turn.answer is not None]
+    return all(answer.model == models[side] and not answer.is_superseded for side, answer in answers) and not any(
+        turn.question.is_superseded for _, turn in turns
+    )
 
 
 def _messages(voted: VotedConversation) -> Iterator[dict[str, object]]:

@@ -65,6 +65,8 @@ async def test_what_was_erased_is_counted_and_accuses_nobody(set_up: Stage) -> N
         """UPDATE vote_details SET reasons = '["never given"]'""",
         """UPDATE vote_details SET marks = '["names_itself"]'""",
         "UPDATE vote_details SET dwell_s = 0.5",
+        "UPDATE messages SET model = 'somebody-else' WHERE side = 'left'",
+        "UPDATE messages SET is_superseded = 1 WHERE side = 'right'",
         "UPDATE vote_details SET address_hash = 'elsewhere'",
     ],
 )
