@@ -31,6 +31,7 @@ COMMANDS = {
     "leaderboard": Command("leaderboard", "rate models by votes: build a board, verify it, show it, write a site"),
     "monitor": Command("monitor", "serve a leaderboard by itself, from a board's file or from FastChat's logs"),
     "topics": Command("topics", "find topics of prompts, and have a model label prompts"),
+    "bench": Command("bench", "have models answer questions and judges grade them; show the results with intervals"),
     "chat": Command("chat", "talk to a model in the terminal, loaded here or on a server"),
     "answer": Command("answer", "ask a model one question"),
     "prompts": Command("prompts", "show prompt formats, and the exact text a model gets"),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fastchat.core.errors import SetupError
+from fastchat.core.outputs import write_output
 
 if TYPE_CHECKING:
     from fastchat.arena.leaderboard.board import Board
@@ -99,6 +100,6 @@ def _write(board: "Board", votes: "VoteTable", options: "BoardOptions", now: flo
 
     day = day_of(votes, now)
     results, ours = Path(f"elo_results_{day}.pkl"), Path(f"elo_results_{day}.json")
-    results.write_bytes(fastchat_pickle(board, beside(votes, options)))
-    ours.write_text(board.model_dump_json(), "utf-8")
+    write_output(results, fastchat_pickle(board, beside(votes, options)))
+    write_output(ours, board.model_dump_json().encode())
     print(f"{results}: for FastChat's pages\n{ours}: for ours, and for `fastchat leaderboard`")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fastchat.core.errors import FastChatError, MissingPackage, SetupError
+from fastchat.core.outputs import write_output
 from fastchat.launcher.store_settings import StoreSettings
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     run: Callable[[argparse.Namespace], int] = flags.run
     try:
         status = run(flags)
+        sys.stdout.flush()  # what cannot be written is noticed here, and not when the interpreter ends
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains when it ends
         raise SystemExit(141) from None
@@ -186,12 +188,24 @@ def _options(flags: argparse.Namespace) -> "BoardOptions":
         categories=tuple(flags.category) if flags.category else None,
         unlisted=tuple(flags.unlisted or ()),
         columns=_named(flags),
-        where=dict(flags.where or ()),
+        where=_where(flags),
     )
 
 
 def _named(flags: argparse.Namespace) -> dict[str, str]:
-    return {ours: theirs for pairs in flags.columns or () for ours, theirs in pairs}
+    return _each_once("--columns", [pair for pairs in flags.columns or () for pair in pairs])
+
+
+def _where(flags: argparse.Namespace) -> dict[str, str]:
+    return _each_once("--where", flags.where or ())
+
+
+def _each_once(flag: str, pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, value in pairs:
+        if found.setdefault(name, value) != value:
+            raise SetupError(f"{flag}: {name} is to be {found[name]!r} and {value!r}. Give it once.")
+    return found
 
 
 def _anchor(text: str) -> dict[str, Any]:
@@ -277,7 +291,7 @@ def _verify(flags: argparse.Namespace) -> int:
     if not flags.votes and not flags.arena:
         return _told(verify_counts(board))
     options = options_of(board)
-    changed = {"columns": _named(flags) or options.columns, "where": dict(flags.where or ()) or options.where}
+    changed = {"columns": _named(flags) or options.columns, "where": _where(flags) or options.where}
     votes = _votes(flags, options.model_copy(update=changed))
     return _told(verify_votes(board, votes, _sources(flags)))
 
@@ -297,8 +311,11 @@ def _told(found: "Verification") -> int:
 
 def _print_differences(differences: Sequence["Difference"]) -> None:
     """In columns, none of them cut off: places are looked for by other programs, too."""
+    from fastchat.arena.leaderboard.rendering.lines import printable
+
     told = [("where", "stated", "computed")]
-    told += [(one.where, json.dumps(one.stated), json.dumps(one.computed)) for one in differences[:_SHOWN]]
+    for one in differences[:_SHOWN]:
+        told.append((printable(one.where), json.dumps(one.stated), json.dumps(one.computed)))
     widths = [max(len(row[column]) for row in told) for column in range(2)]
     for where, stated, computed in told:
         print(f"{where:<{widths[0]}}  {stated:<{widths[1]}}  {computed}")
@@ -351,16 +368,10 @@ def _export(flags: argparse.Namespace) -> int:
 
 
 def _write(file: Path, content: bytes) -> None:
-    """All of it or nothing, so that a page which reads the file never sees half of it."""
     if str(file) == "-":
         sys.stdout.buffer.write(content)
-        return
-    draft = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        draft.write_bytes(content)
-        draft.replace(file)
-    finally:
-        draft.unlink(missing_ok=True)
+    else:
+        write_output(file, content)
 
 
 def _require_packages() -> None:

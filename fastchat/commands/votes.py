@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fastchat.core.errors import SetupError
+from fastchat.core.outputs import write_output
 
 if TYPE_CHECKING:
     from fastchat.arena.cleaning.activity import Activity, Counts
-    from fastchat.arena.cleaning.battles import Battle, CleanBattles
+    from fastchat.arena.cleaning.battles import CleanBattles
     from fastchat.arena.cleaning.choosing import CleaningOptions
     from fastchat.arena.cleaning.talks import Voted
     from fastchat.arena.leaderboard.votes import VoteTable
@@ -229,19 +230,8 @@ def _write_battles(table: "VoteTable", target: Path, mode: str, *, with_samples:
         print("Samples:")
         for battle in battles[:_SAMPLES]:
             print(battle)
-    _write(battles, target)
+    write_output(target, json.dumps(battles, indent=2, ensure_ascii=False).encode(errors="replace"))
     print(f"Write cleaned data to {target}" if with_samples else f"Write them to {target}")
-
-
-def _write(battles: "Sequence[Battle]", target: Path) -> None:
-    """A file that is there is replaced when the new one is whole."""
-    draft = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        with draft.open("w", encoding="utf-8", errors="replace") as file:
-            json.dump(battles, file, indent=2, ensure_ascii=False)
-        draft.replace(target)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _name_broken(lines: Sequence[str]) -> None:

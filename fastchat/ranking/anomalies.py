@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 
 from fastchat import __version__
 from fastchat.ranking.comparisons import NOBODY, Codes, Comparisons, Floats, Mask, Outcome
-from fastchat.ranking.expected import OUTCOMES, Runs, expected
+from fastchat.ranking.expected import OUTCOMES, Runs, expected, order_of
 
 LEVEL = 0.05
 _SLIP = 0.1  # share of votes that do not follow even a fixed intention
 _MOST = math.log(1e9)  # no bet wins more: a bounded supermartingale is one, and sums keep their precision
+_BLOCK = 1 << 15  # about so many votes are tested at once, of whole voters; their numbers fit into a core's cache
 _OWN_VOTES = 100.0  # of the others, as many as stand beside a voter's own share of ties
 
 
@@ -105,29 +106,53 @@ def find_anomalies(comparisons: Comparisons, *, level: float = LEVEL) -> Anomali
     if comparisons.voter is None or (comparisons.voter == NOBODY).all():
         raise ValueError("without voters no voter can be tested")
     order = np.arange(len(comparisons)) if comparisons.time is None else np.argsort(comparisons.time, kind="stable")
-    rows = order[np.argsort(comparisons.voter[order], kind="stable")]
+    rows = order[order_of(comparisons.voter[order].astype(np.int64) - NOBODY)]
     rows = rows[comparisons.voter[rows] != NOBODY]
     likely = np.empty((OUTCOMES, len(comparisons)))
     likely[:, order] = expected(comparisons.select(order))
-    tested = comparisons.select(rows)
-    voters = tested.voter
-    assert voters is not None
-    runs = Runs.of_sorted(voters.astype(np.int64))
-    winnings = _winnings(tested, likely[:, rows], runs)
-    total = np.logaddexp.reduce(winnings.so_far, axis=0)
-    votes = np.diff(np.append(runs.starts, len(rows)))
-    reached = _first(total >= -math.log(level), runs)
+    starts = Runs.of_sorted(comparisons.voter[rows].astype(np.int64)).starts
+    blocks = np.split(rows, starts[np.flatnonzero(np.diff(starts // _BLOCK, prepend=0))])
+    found = [_tested(comparisons.select(block), likely[:, block], level) for block in blocks]
+    voters, votes, largest, final, reached_after, kind = map(np.concatenate, zip(*found, strict=True))
     return Anomalies(
-        voters=voters[runs.starts],
+        voters=voters,
         votes=votes,
-        largest=np.maximum.reduceat(total, runs.starts),
-        final=total[runs.starts + votes - 1],
-        reached_after=np.where(reached < len(rows), reached - runs.starts + 1, 0),
-        kind=winnings.at_last.argmax(axis=0).astype(np.int8),
+        largest=largest,
+        final=final,
+        reached_after=reached_after,
+        kind=kind,
         level=level,
         parameters={"level": level, "slip": _SLIP, "own_votes": _OWN_VOTES, "kinds": [kind.words for kind in Kind]},
         digest=comparisons.digest,
         version=__version__,
+    )
+
+
+class _Tested(NamedTuple):
+    """(voters,) each, as in `Anomalies`."""
+
+    voters: Codes
+    votes: NDArray[np.int64]
+    largest: Floats
+    final: Floats
+    reached_after: NDArray[np.int64]
+    kind: NDArray[np.int8]
+
+
+def _tested(votes: Comparisons, likely: Floats, level: float) -> _Tested:
+    """All votes of some voters, one voter after the other."""
+    assert votes.voter is not None
+    runs = Runs.of_sorted(votes.voter.astype(np.int64))
+    winnings = _winnings(votes, likely, runs)
+    total = np.logaddexp.reduce(winnings.so_far, axis=0)
+    reached = _first(total >= -math.log(level), runs)
+    return _Tested(
+        votes.voter[runs.starts],
+        runs.lengths,
+        np.maximum.reduceat(total, runs.starts),
+        total[runs.starts + runs.lengths - 1],
+        np.where(reached < len(votes), reached - runs.starts + 1, 0),
+        winnings.at_last.argmax(axis=0).astype(np.int8),
     )
 
 
@@ -209,7 +234,7 @@ def _on_each_model(tested: Comparisons, of_left: Floats, of_right: Floats, runs:
     """An equal share of the stake on every model: its bet wins or loses whenever the model comes, on either side."""
     size, rows = len(tested.models), len(tested)
     key = np.concatenate([runs.of * size + tested.left, runs.of * size + tested.right])
-    order = np.argsort(key * rows + np.tile(np.arange(rows), 2), kind="stable")
+    order = order_of(key * rows + np.tile(np.arange(rows), 2))
     each = Runs.of_sorted(key[order])
     logs = each.cumulated(np.concatenate([of_left, of_right])[order])
     at_last = np.append(each.starts[1:], 2 * rows) - 1

@@ -14,10 +14,10 @@ from fastchat.ranking.comparisons import Mask
 from fastchat.ranking.counts import BothBad, Counts
 from fastchat.ranking.graph import unbounded
 from fastchat.ranking.likelihood import Likelihood, fold, meat, used
-from fastchat.ranking.results import Estimates, Unbounded
+from fastchat.ranking.restraint import Restraint
+from fastchat.ranking.results import NOTHING, Estimates, Unbounded
 
 METHOD = "bradley-terry"
-NOTHING = 1e-18  # variances below it are rounding errors
 
 
 def fit_bradley_terry(counts: Counts, *, both_bad: BothBad = BothBad.HALF, ridge: float = 0.0) -> Estimates:
@@ -45,21 +45,21 @@ def fit_bradley_terry(counts: Counts, *, both_bad: BothBad = BothBad.HALF, ridge
     strengths = likelihood.maximum()
     covariance = likelihood.covariance(strengths, meat(fold(counts.squares, both_bad), strengths))
     votes = used(counts, both_bad).votes_of
-    signs = unbounded(likelihood.worth, likelihood.component)
+    signs = unbounded(likelihood.worth, likelihood.restraint.component)
     is_exact = (votes > 0) & (np.diagonal(covariance) < NOTHING)
     return Estimates(
         models=counts.models,
         strengths=strengths,
         covariance=covariance,
         votes=votes,
-        component=likelihood.component,
+        component=likelihood.restraint.component,
         unbounded=signs,
         method=METHOD,
         parameters={
             "both_bad": str(both_bad),
             "ridge": float(ridge),
             "covariance": "sandwich",
-            "notes": list(_notes(counts.models, likelihood, votes, signs, is_exact)),
+            "notes": list(_notes(counts.models, likelihood.restraint, votes, signs, is_exact)),
         },
         digest=counts.digest,
         version=__version__,
@@ -80,20 +80,20 @@ def check(counts: Counts, both_bad: BothBad, ridge: float) -> None:
 
 
 def _notes(
-    models: tuple[str, ...], likelihood: Likelihood, votes: NDArray[np.int64], signs: NDArray[np.int8], is_exact: Mask
+    models: tuple[str, ...], restraint: Restraint, votes: NDArray[np.int64], signs: NDArray[np.int8], is_exact: Mask
 ) -> Iterator[str]:
     """The rules that were applied, in words."""
-    groups = len(np.unique(likelihood.component[votes > 0]))
+    groups = len(np.unique(restraint.component[votes > 0]))
     if groups > 1:
         yield f"The models are {groups} groups without a vote between them; ratings compare within a group only."
-    if likelihood.is_held.any():
+    if restraint.is_held.any():
         yield (
             "Between some models all wins go one way, so that no finite strengths fit best. Each of the "
-            f"{likelihood.is_held.sum()} models of their group was given one tie against an average opponent."
+            f"{restraint.is_held.sum()} models of their group was given one tie against an average opponent."
         )
     for sign, side in ((Unbounded.ABOVE, "upper"), (Unbounded.BELOW, "lower")):
         if (signs == sign).any():
-            otherwise = "; only the ridge does" if likelihood.ridge else ""
+            otherwise = "; only the ridge does" if restraint.ridge else ""
             yield f"The votes set no {side} bound to {_listed(models, signs == sign)}{otherwise}."
     if is_exact.any():
         yield (

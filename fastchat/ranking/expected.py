@@ -4,8 +4,7 @@ Of a vote, only what everybody else said and what its own voter said before coun
 the very vote, and who gave most of the votes is compared with little but themselves.
 """
 
-from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +19,8 @@ _VOTES_A_GROUP = 250
 _RIDGE = 1.0  # only the order of the strengths counts, and it has to be there for any votes
 _PRIOR_VOTES = (8.0, 32.0, 128.0, 512.0, 2048.0, 8192.0)  # that many of the group's votes beside those of the pair
 
+Numbers = TypeVar("Numbers", np.int32, np.float64)
+
 
 class Runs(NamedTuple):
     """Rows that belong together stand in a row: where each run starts, and to which run each row belongs."""
@@ -33,30 +34,46 @@ class Runs(NamedTuple):
         is_start[1:] = keys[1:] != keys[:-1]
         return cls(np.flatnonzero(is_start), np.cumsum(is_start) - 1)
 
-    def cumulated(self, values: Floats) -> Floats:
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        return np.diff(self.starts, append=len(self.of))
+
+    def cumulated(self, values: NDArray[Numbers]) -> NDArray[Numbers]:
         """Sums from the start of each run; the last axis is that of the rows."""
-        sums = np.cumsum(values, axis=-1)
+        sums = np.cumsum(values, axis=-1, dtype=values.dtype)
         before = sums[..., self.starts] - values[..., self.starts]
-        return np.asarray(sums - before[..., self.of])
+        sums -= np.repeat(before, self.lengths, axis=-1)
+        return sums
+
+
+def order_of(keys: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Places of keys from 0 on, the least first, equal ones as they stand.
+
+    NumPy sorts numbers many times faster than it finds their order, so each carries its place.
+    """
+    rows = len(keys)
+    if rows == 0 or int(keys.max()) >= np.iinfo(np.int64).max // rows:
+        return np.argsort(keys, kind="stable")
+    return np.sort(keys * rows + np.arange(rows)) % rows
 
 
 def expected(comparisons: Comparisons) -> Floats:
     """(outcomes, rows): for rows that stand in the order of their time."""
     pair = comparisons.left.astype(np.int64) * len(comparisons.models) + comparisons.right
-    _, pair = np.unique(pair, return_inverse=True)
-    of_group = said_otherwise(comparisons, _groups(comparisons)) + 1 / OUTCOMES
+    prior = said_otherwise(comparisons, _groups(comparisons))
+    prior += 1 / OUTCOMES
+    prior /= prior.sum(axis=0)
     of_pair = said_otherwise(comparisons, pair)
-    prior = of_group / of_group.sum(axis=0)
-    return max((_mixed(of_pair, prior, weight) for weight in _PRIOR_VOTES), key=partial(_foresight, comparisons))
+    others = of_pair.sum(axis=0)
+    said = comparisons.outcome, np.arange(len(comparisons))
+    of_pair_said, prior_said = of_pair[said], prior[said]
 
+    def foresight(weight: float) -> float:
+        """How well they foretold the votes: too much trust in the few of a pair would make honest voters suspect."""
+        return float(np.log((of_pair_said + weight * prior_said) / (others + weight)).sum())
 
-def _mixed(of_pair: Floats, prior: Floats, weight: float) -> Floats:
-    return np.asarray((of_pair + weight * prior) / (of_pair.sum(axis=0) + weight))
-
-
-def _foresight(comparisons: Comparisons, chances: Floats) -> float:
-    """How well they foretold the votes: too much trust in the few votes of a pair would make honest voters suspect."""
-    return float(np.log(chances[comparisons.outcome, np.arange(len(comparisons))]).sum())
+    weight = max(_PRIOR_VOTES, key=foresight)
+    return np.asarray((of_pair + weight * prior) / (others + weight))
 
 
 def said_otherwise(comparisons: Comparisons, group: NDArray[np.int64]) -> Floats:
@@ -65,11 +82,12 @@ def said_otherwise(comparisons: Comparisons, group: NDArray[np.int64]) -> Floats
     cell = comparisons.outcome.astype(np.int64) * size + group
     votes = np.bincount(cell, minlength=OUTCOMES * size).reshape(OUTCOMES, size)
     key = voters_of(comparisons).astype(np.int64) * size + group
-    order = np.argsort(key, kind="stable")[::-1]  # backwards: the last vote of each voter in the group first
-    said = (comparisons.outcome[order] == np.arange(OUTCOMES)[:, None]).astype(np.float64)
-    follows = np.empty_like(said)
-    follows[:, order] = Runs.of_sorted(key[order]).cumulated(said)
-    return np.asarray(votes[:, group] - follows)
+    order = order_of(key)[::-1]  # backwards: the last vote of each voter in the group first
+    runs, said, of_group = Runs.of_sorted(key[order]), comparisons.outcome[order], group[order]
+    result = np.empty((OUTCOMES, len(order)))
+    for outcome in Outcome:
+        result[outcome, order] = votes[outcome][of_group] - runs.cumulated((said == outcome).astype(np.int32))
+    return result
 
 
 def voters_of(comparisons: Comparisons) -> NDArray[np.int64]:

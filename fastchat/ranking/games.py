@@ -51,7 +51,7 @@ class Games:
     def estimates(self, method: str, strengths: Floats, covariance: Floats, parameters: dict[str, Any]) -> Estimates:
         """Centred by component. None is without a bound, as a rating vote by vote always stops somewhere."""
         counts = Counts.of(self.comparisons)
-        component = Likelihood.of(counts, self.both_bad, ridge=1.0).component
+        component = Likelihood.of(counts, self.both_bad, ridge=1.0).restraint.component
         together = component[:, None] == component
         centring = np.eye(len(component)) - together / together.sum(axis=1)
         return Estimates(

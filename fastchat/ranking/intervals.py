@@ -7,7 +7,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from fastchat.ranking.comparisons import Floats
-from fastchat.ranking.results import Estimates, Unbounded
+from fastchat.ranking.results import NOTHING, Estimates, Unbounded
 
 _NOISE = 1e-12  # a variance of a difference that is so small a share of its parts is what rounding left
 
@@ -42,7 +42,7 @@ def difference_errors(estimates: Estimates) -> Floats:
     variances = np.diagonal(estimates.covariance)
     parts = variances[:, None] + variances
     squares = parts - 2 * estimates.covariance
-    squares[squares < _NOISE * parts] = 0.0
+    squares[squares < np.maximum(_NOISE * parts, NOTHING)] = 0.0
     squares[estimates.component[:, None] != estimates.component] = np.nan
     errors: Floats = np.sqrt(squares)
     return errors

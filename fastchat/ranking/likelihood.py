@@ -9,10 +9,11 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import expit, log_expit
 
-from fastchat.ranking.comparisons import Codes, Floats, Mask, Outcome
+from fastchat.ranking.comparisons import Floats, Outcome
 from fastchat.ranking.counts import BothBad, Counts
 from fastchat.ranking.graph import components, is_one_way
-from fastchat.ranking.newton import Derivatives, minimum, solve
+from fastchat.ranking.newton import Derivatives, minimum
+from fastchat.ranking.restraint import Restraint
 
 
 class Folded(NamedTuple):
@@ -59,73 +60,30 @@ def meat(squares: Folded, strengths: Floats) -> Floats:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Likelihood:
-    """Of strengths that sum to zero within each component."""
-
     worth: Floats  # (models, models): wins and half of ties, of the row's model against the column's
-    component: Codes  # (models,)
-    is_held: Mask  # (models,): an imagined tie with a model of strength 0 sees to it that there is an optimum
-    ridge: float
+    restraint: Restraint
 
     @classmethod
     def of(cls, counts: Counts, both_bad: BothBad, ridge: float) -> "Likelihood":
         worth = fold(counts.weights, both_bad).worth
         component = components(worth, used(counts, both_bad).votes_of)
         is_held = is_one_way(worth, component) if ridge == 0 else np.zeros(len(worth), np.bool_)
-        return cls(worth, component, is_held, ridge)
+        return cls(worth, Restraint(component, is_held, ridge))
 
-    def maximum(self, start: Floats | None = None) -> Floats:
-        found = minimum(self.at, np.zeros(len(self.worth)) if start is None else start, float(self.worth.sum()))
-        return self._centred(found)
+    def maximum(self) -> Floats:
+        found = minimum(self.at, np.zeros(len(self.worth)), float(self.worth.sum()))
+        return self.restraint.centred(found)
 
     def at(self, strengths: Floats) -> Derivatives:
-        """Of the negative logarithm, with the ridge."""
+        """Of the negative logarithm, with the restraint."""
         difference = strengths[:, None] - strengths
         chance = expit(difference)
         surprise = self.worth * chance.T  # by winner; this way it is exact also where the winner was sure to win
-        gradient = surprise.sum(axis=0) - surprise.sum(axis=1)
-        gradient += self.ridge * strengths + self.is_held * (expit(strengths) - 0.5)
-        loss = self.ridge / 2 * (strengths @ strengths) - np.vdot(self.worth, log_expit(difference))
-        loss -= self.is_held @ (log_expit(strengths) - strengths / 2)
-        return Derivatives(float(loss), self._centred(gradient), self._curvature(strengths, chance))
+        loss = -float(np.vdot(self.worth, log_expit(difference)))
+        curvature = laplacian((self.worth + self.worth.T) * chance * chance.T)
+        of_votes = Derivatives(loss, surprise.sum(axis=0) - surprise.sum(axis=1), curvature)
+        return self.restraint.on(of_votes, strengths)
 
     def covariance(self, strengths: Floats, filling: Floats) -> Floats:
-        """The sandwich, from the `meat` of the votes. The ridge has no part in it, being no vote."""
-        bread = self._curvature(strengths, chances(strengths))
-        won = expit(strengths)
-        # An imagined tie counts as one vote whose outcome nobody knows. As a tie, which it would always have been, it
-        # would seem to make sure what it only makes finite.
-        imagined = self._centred_diagonal(self.is_held * (won**2 + (1 - won) ** 2) / 2)
-        half = solve(bread, (filling + imagined) * self._together)
-        whole = solve(bread, half.T) * self._together
-        result: Floats = (whole + whole.T) / 2
-        np.fill_diagonal(result, np.maximum(np.diagonal(result), 0.0))
-        return result
-
-    def _curvature(self, strengths: Floats, chance: Floats) -> Floats:
-        """Among strengths that sum to zero; something positive is added in the other directions, for Cholesky."""
-        of_votes = laplacian((self.worth + self.worth.T) * chance * chance.T)
-        won = expit(strengths)
-        held = self._centred_diagonal(self.is_held * won * (1 - won) + self.ridge)
-        result: Floats = of_votes + held + np.diagonal(of_votes).mean() * self._together
-        return result
-
-    @property
-    def _together(self) -> Mask:
-        """(models, models): of one component."""
-        result: Mask = self.component[:, None] == self.component
-        return result
-
-    def _centred(self, vector: Floats) -> Floats:
-        result: Floats = vector - self._mean(vector)
-        return result
-
-    def _centred_diagonal(self, diagonal: Floats) -> Floats:
-        """The diagonal matrix, centred by component from both sides."""
-        share = diagonal / np.bincount(self.component)[self.component]
-        result: Floats = np.diag(diagonal) + self._together * (self._mean(share) - share[:, None] - share)
-        return result
-
-    def _mean(self, vector: Floats) -> Floats:
-        """(models,): of each one's component."""
-        result: Floats = (np.bincount(self.component, vector) / np.bincount(self.component))[self.component]
-        return result
+        """The sandwich, from the `meat` of the votes."""
+        return self.restraint.sandwich(self.at(strengths).curvature, filling, strengths)

@@ -52,12 +52,14 @@ def fit_with_neither(counts: Counts, *, ridge: float = 0.0) -> Estimates:
     mean = (component == np.arange(component.max() + 1)[:, None]).astype(np.float64)
     mean /= mean.sum(axis=1, keepdims=True)  # (components, models)
     centring = np.eye(len(component)) - mean[component]
-    location, variance = mean @ beside, np.diagonal(mean @ covariance @ mean.T)
+    location, variance = mean @ beside, np.maximum(np.diagonal(mean @ covariance @ mean.T), 0.0)
     together = component[:, None] == component
+    centred = centring @ covariance @ centring.T * together
+    np.fill_diagonal(centred, np.maximum(np.diagonal(centred), 0.0))
     return Estimates(
         models=counts.models,
         strengths=centring @ beside,
-        covariance=centring @ covariance @ centring.T * together,
+        covariance=centred,
         votes=counts.votes_of,
         component=component,
         unbounded=signs,

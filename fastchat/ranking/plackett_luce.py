@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from fastchat.ranking.bradley_terry import fit_bradley_terry
 from fastchat.ranking.comparisons import Codes, Floats, Outcome
 from fastchat.ranking.counts import BothBad, Counts
-from fastchat.ranking.joint import Restraint
 from fastchat.ranking.likelihood import Likelihood
 from fastchat.ranking.newton import Derivatives, minimum
 from fastchat.ranking.results import Estimates
@@ -98,7 +97,7 @@ def fit_plackett_luce(given: Rankings, *, ridge: float = 0.0) -> Estimates:
     groups = list(_groups(given))
     pairs = _pairs(groups, given.models)
     start = fit_bradley_terry(pairs, ridge=ridge)
-    restraint = Restraint.of(Likelihood.of(pairs, BothBad.HALF, ridge))
+    restraint = Likelihood.of(pairs, BothBad.HALF, ridge).restraint
 
     def at(strengths: Floats) -> Derivatives:
         loss, gradient, curvature = 0.0, np.zeros(len(strengths)), np.zeros((len(strengths),) * 2)
@@ -112,7 +111,7 @@ def fit_plackett_luce(given: Rankings, *, ridge: float = 0.0) -> Estimates:
     meat = np.sum([group.meat(found) for group in groups], axis=0)
     return replace(
         start,
-        strengths=restraint.centring @ found,
+        strengths=restraint.centred(found),
         covariance=restraint.sandwich(at(found).curvature, meat, found),
         votes=np.bincount(given.items, minlength=len(given.models)),
         method=METHOD,

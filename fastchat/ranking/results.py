@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from fastchat.ranking.comparisons import Floats
 
 ELO_PER_LOGIT = 400 / math.log(10)
+NOTHING = 1e-18  # variances below it are rounding errors
 
 
 class Coefficient(NamedTuple):

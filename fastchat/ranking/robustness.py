@@ -18,6 +18,7 @@ from fastchat.ranking.likelihood import chances, fold, laplacian
 from fastchat.ranking.ranks import RankSets, probability_better
 from fastchat.ranking.results import Estimates
 
+_FAR = 500.0  # a vote against odds like these is not to be expected before the numbers end
 _EQUAL = 1e-9  # strengths that differ by less are the same but for rounding
 _DOUBT = 1.5  # a challenger who, by influence, needs that many times the votes of another one is not looked at
 
@@ -69,14 +70,15 @@ def votes_needed(difference: float, error: float, critical: float, spread: float
     A vote's mean is p = 1 / (1 + exp(-difference)), and the difference moves it by p (1 - p); its variance is
     `spread` * p (1 - p). So n votes tell the difference with a precision, one over the squared error, of
     n p (1 - p) / spread, which adds to that of the votes so far. It has to reach (critical / difference)^2. Chance
-    moves the difference too, so with so many votes they are separated about every second time.
+    moves the difference too, so with so many votes they are separated about every second time. Votes without any
+    spread, whose error is 0, tell nothing of how precise they are, and are not counted.
 
-    None: the strengths are equal, so no number would do.
+    None: the strengths are equal, or so far apart that votes between the two tell nothing, so no number would do.
     """
-    if abs(difference) < _EQUAL:
+    if abs(difference) < _EQUAL or abs(difference) >= _FAR:
         return None
-    lacking = (critical / difference) ** 2 - (1 / error**2 if error > 0 else math.inf)
-    chance = 1 / (1 + math.exp(-abs(difference)))
+    lacking = (critical / difference) ** 2 - (1 / error**2 if error > 0 else 0.0)
+    chance = 1 / (1 + math.exp(abs(difference)))
     return max(0, math.ceil(lacking * spread / (chance * (1 - chance))))
 
 
@@ -99,7 +101,7 @@ def top_flip(
     how many it takes is found by fitting again (after Huang and others, arXiv 2508.11847). Only looking at all sets of
     votes is exact; where that can be done the two agree, unless fewer would do that leave a model without any loss.
 
-    None: there is one model, or no number of wins would do.
+    None: there is one model, or no number of wins would do, or weights lie too far apart to find it.
 
     Raises:
         ValueError: the estimates are not Bradley-Terry's of these counts.
@@ -108,10 +110,13 @@ def top_flip(
         raise ValueError(f"votes are turned round in the counts of {METHOD}, and these estimates are of something else")
     votes = _Votes.of(counts, estimates, both_bad, ridge)
     best: _Turned | None = None
-    for at_least, gains in votes.challengers():
-        if best is not None and at_least > _DOUBT * best.number:
-            break
-        best = votes.fewest(gains, best)
+    try:
+        for at_least, gains in votes.challengers():
+            if best is not None and at_least > _DOUBT * best.number:
+                break
+            best = votes.fewest(gains, best)
+    except ValueError:  # of `refit`; ratings do not hang on this
+        return None
     if best is None:
         return None
     names = [estimates.models[at] for at in np.flatnonzero(estimates.component == 0)]

@@ -16,9 +16,9 @@ from fastchat import __version__
 from fastchat.ranking.bradley_terry import fit_bradley_terry
 from fastchat.ranking.comparisons import Codes, Comparisons, Floats, Outcome
 from fastchat.ranking.counts import BothBad, Counts
-from fastchat.ranking.joint import Restraint
 from fastchat.ranking.likelihood import Likelihood
 from fastchat.ranking.newton import Derivatives, minimum
+from fastchat.ranking.restraint import Restraint
 from fastchat.ranking.results import Coefficient, Estimates
 from fastchat.ranking.rows import Rows, numbered
 
@@ -54,7 +54,7 @@ def fit_style(
     _check(comparisons, both_bad, covariate_ridge, clusters)
     counts = Counts.of(comparisons)
     plain = fit_bradley_terry(counts, both_bad=both_bad, ridge=ridge)
-    restraint = Restraint.of(Likelihood.of(counts, both_bad, ridge))
+    restraint = Likelihood.of(counts, both_bad, ridge).restraint
     is_used = comparisons.outcome != Outcome.BOTH_BAD if both_bad is BothBad.DROP else None
     votes = comparisons if is_used is None else comparisons.select(is_used)
     if side:
@@ -70,7 +70,7 @@ def fit_style(
     errors = np.sqrt(np.diagonal(covariance)[size:])
     return Estimates(
         models=comparisons.models,
-        strengths=restraint.centring @ fit.found[:size],
+        strengths=restraint.centred(fit.found[:size]),
         covariance=covariance[:size, :size],
         votes=plain.votes,
         component=plain.component,

@@ -15,7 +15,7 @@ from fastchat.ranking.bradley_terry import fit_bradley_terry
 from fastchat.ranking.comparisons import Floats, Outcome
 from fastchat.ranking.counts import BothBad, Counts
 from fastchat.ranking.graph import strong_parts
-from fastchat.ranking.joint import Restraint, difference_by_model, summed_squares
+from fastchat.ranking.joint import difference_by_model, summed_squares
 from fastchat.ranking.likelihood import Likelihood, fold
 from fastchat.ranking.newton import Derivatives, minimum
 from fastchat.ranking.results import Coefficient, Estimates
@@ -125,15 +125,13 @@ def _fit(
     if share in (0, 1):
         notes.append(f"{'No' if share == 0 else 'Every'} vote is a tie, so strengths are those of Bradley-Terry.")
         return replace(plain, method=method, parameters={**plain.parameters, "notes": notes})
-    likelihood = Likelihood.of(counts, both_bad, ridge)
-    is_held = likelihood.is_held
+    restraint = Likelihood.of(counts, both_bad, ridge).restraint
     if ridge == 0 and not _has_circle(fold(counts.weights, both_bad).wins):
-        is_held = plain.votes > 0
+        restraint = replace(restraint, is_held=plain.votes > 0)
         notes.append(
             "No model beat another that beat it, directly or through others, so ties could be anything. "
             "Each model was given one win and loss, by half, against an average opponent."
         )
-    restraint = Restraint.of(replace(likelihood, is_held=is_held))
 
     def at(unknown: Floats) -> Derivatives:
         strengths, tie = unknown[:-1], float(unknown[-1])
@@ -151,7 +149,7 @@ def _fit(
     covariance = restraint.sandwich(at(found).curvature, meat, found)
     return replace(
         plain,
-        strengths=restraint.centring @ found[:-1],
+        strengths=restraint.centred(found[:-1]),
         covariance=covariance[:-1, :-1],
         method=method,
         parameters={**plain.parameters, "notes": notes},

@@ -9,7 +9,7 @@ import pytest
 
 from fastchat.ranking.anomalies import Anomalies, Kind, find_anomalies
 from fastchat.ranking.comparisons import NOBODY, Comparisons, comparisons
-from fastchat.ranking.expected import expected, said_otherwise
+from fastchat.ranking.expected import expected, order_of, said_otherwise
 from tests.ranking.crowds import BEHAVIOURS, HONEST, World, crowd
 
 LEVEL = 0.1
@@ -192,3 +192,27 @@ def test_operating_points(models: int, spread: float, record_property: Any) -> N
         assert shares[behaviour] >= POWER[behaviour], (behaviour, shares)
     if models > 4 and spread > 1:
         assert shares["random"] >= POWER["random"], shares
+
+
+@pytest.mark.parametrize("greatest", [50, 2**62])
+def test_order_of_keys_keeps_equal_ones_as_they_stand(greatest: int) -> None:
+    keys = np.random.default_rng(1).integers(0, 50, 1000) * (greatest // 50)
+    assert np.array_equal(order_of(keys), np.argsort(keys, kind="stable"))
+    assert len(order_of(keys[:0])) == 0
+
+
+def test_voters_are_tested_alike_in_blocks_of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(2)
+    left = rng.integers(0, 5, 3000).astype(np.int32)
+    right = ((left + rng.integers(1, 5, 3000)) % 5).astype(np.int32)
+    outcome = np.where(rng.random(3000) < 0.2, 2, (left > right).astype(int)).astype(np.int8)
+    votes = Comparisons(tuple("abcde"), left, right, outcome, voter=rng.integers(-1, 40, 3000).astype(np.int32))
+    found = []
+    for block in (1, 700, 10**6):
+        monkeypatch.setattr("fastchat.ranking.anomalies._BLOCK", block)
+        found.append(find_anomalies(votes))
+    for other in found[1:]:
+        assert np.array_equal(other.voters, found[0].voters)
+        assert np.array_equal(other.votes, found[0].votes)
+        assert np.array_equal(other.reached_after, found[0].reached_after)
+        assert other.final == pytest.approx(found[0].final)

@@ -114,3 +114,17 @@ def test_any_votes_at_all_have_finite_estimates(sample: Comparisons, ridge: floa
 def test_no_votes_are_refused() -> None:
     with pytest.raises(ValueError, match="no vote"):
         fit_with_neither(Counts.empty(["a", "b"]))
+
+
+def test_errors_are_numbers_where_every_vote_is_both_bad() -> None:
+    sample = Comparisons(
+        tuple("abcde"),
+        np.array([0, 2, 0, 3], np.int32),
+        np.array([1, 3, 2, 4], np.int32),
+        np.full(4, Outcome.BOTH_BAD, np.int8),
+        np.array([1e6, 1e-3, 1e6, 1.0]),
+    )
+    for ridge in (0.0, 0.1):
+        found = fit_with_neither(Counts.of(sample), ridge=ridge)
+        assert np.isfinite(found.errors).all()
+        assert all(np.isfinite(place["error"]) for place in found.parameters["location"])

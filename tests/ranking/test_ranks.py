@@ -201,6 +201,15 @@ def test_where_all_votes_are_ties_nobody_is_better() -> None:
     np.testing.assert_array_equal(probability_better(fit), np.full((3, 3), 0.5))
 
 
+def test_rounding_errors_where_nothing_varies_are_no_errors() -> None:
+    noise = np.diag([1e-33, 2e-33, 3e-33])
+    noise[0, 1] = noise[1, 0] = -2e-33  # no covariance can have this
+    fit = replace(fit_bradley_terry(Counts.of(drawn(3, 100))), strengths=np.zeros(3), covariance=noise)
+    found = rank_sets(fit)
+    assert found.critical_value is None
+    assert not found.separated.any()
+
+
 def test_a_model_alone_is_first() -> None:
     found = rank_sets(estimates([0.0]))
 

@@ -214,3 +214,21 @@ def test_estimates_of_other_votes_are_refused() -> None:
 
     with pytest.raises(ValueError, match="something else"):
         top_flip(counts, fit_bradley_terry(Counts.of(drawn(4, 100, seed=1))))
+
+
+def test_votes_without_any_spread_are_not_counted() -> None:
+    assert votes_needed(0.5, 0.0, 2.0, 1.0) == votes_needed(0.5, math.inf, 2.0, 1.0)
+
+
+@pytest.mark.parametrize("difference", [0.0, 1000.0, -1e9])
+def test_where_no_number_would_do_there_is_none(difference: float) -> None:
+    assert votes_needed(difference, 0.1, 2.0, 1.0) is None
+
+
+def test_weights_too_far_apart_for_a_flip_leave_the_ratings_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def lost(*_: object) -> None:
+        raise ValueError("no optimum in some rounds")
+
+    counts = Counts.of(drawn(4, 300))
+    monkeypatch.setattr("fastchat.ranking.robustness.refit", lost)
+    assert top_flip(counts, fit_bradley_terry(counts)) is None

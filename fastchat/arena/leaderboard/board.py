@@ -18,7 +18,9 @@ FORMAT: Literal["fastchat-board/1"] = "fastchat-board/1"
 OVERALL = "overall"  # the category of all votes, always the first
 DECIMALS = 6
 
-Rounded = Annotated[float, AfterValidator(lambda number: round(number, DECIMALS))]
+Rounded = Annotated[float, Field(allow_inf_nan=False), AfterValidator(lambda number: round(number, DECIMALS))]
+EARLIEST, LATEST = -62135596800, 253402214400  # beginnings of the first and the last day that a date can have
+Seconds = Annotated[float, Field(ge=EARLIEST, le=LATEST)]  # UTC
 
 
 class Value(BaseModel):
@@ -42,7 +44,10 @@ class ModelRow(Value):
     preliminary: bool = False  # it has few votes
 
 
-Cells = tuple[int, int, int, int]  # left won, right won, tie, both bad
+Count = Annotated[int, Field(ge=0, lt=2**53)]
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Cells = tuple[Count, Count, Count, Count]  # left won, right won, tie, both bad
+Weights = tuple[()] | tuple[Weight, Weight, Weight, Weight, Weight, Weight, Weight, Weight]  # of two Cells, if any
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +68,8 @@ class PairRow:
     both_bad: Rounded
     given: Cells  # votes when model_a stood left
     swapped: Cells  # votes when model_b stood left
-    weights: tuple[float, ...] = ()  # if votes have any, in full: of given, then of swapped
-    squares: tuple[float, ...] = ()  # likewise, of each weight's square
+    weights: Weights = ()  # if votes have any, in full: of given, then of swapped
+    squares: Weights = ()  # likewise, of each weight's square
 
 
 class CoefficientRow(Value):
@@ -161,7 +166,7 @@ class QuarantineBoard(Value):
 
 
 class HistoryPoint(Value):
-    until: float  # UTC seconds
+    until: Seconds
     votes: int
     ratings: Mapping[str, Rounded]
 
@@ -192,7 +197,7 @@ class ModelFacts(Value):
 class Board(Value):
     format: Literal["fastchat-board/1"] = FORMAT
     code_version: str
-    built_at: float  # UTC seconds
+    built_at: Seconds
     source: Mapping[str, Any] = Field(default_factory=dict)  # files with SHA-256, or the arena's log with its head
     parameters: Mapping[str, Any] = Field(default_factory=dict)  # all that the votes were put through
     cleaning: tuple[CleaningStep, ...] = ()
@@ -219,13 +224,18 @@ def read_board(file: Path) -> Board:
         SetupError: it cannot be read, or is no board.
     """
     try:
-        return Board.model_validate_json(file.read_bytes())
+        board = Board.model_validate_json(file.read_bytes())
     except OSError as error:
         raise SetupError(f"{file} cannot be read: {error.strerror or error}.") from None
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        place = ".".join(map(str, first["loc"])) or "the file"
-        raise SetupError(
-            f"{file} is no board of the format {FORMAT}: {place}: {first['msg']}. Give what `fastchat leaderboard "
-            "build` wrote."
-        ) from None
+        raise _no_board(file, f"{'.'.join(map(str, first['loc'])) or 'the file'}: {first['msg']}") from None
+    if not board.categories:
+        raise _no_board(file, "categories: there is none")
+    return board
+
+
+def _no_board(file: Path, why: str) -> SetupError:
+    return SetupError(
+        f"{file} is no board of the format {FORMAT}: {why}. Give what `fastchat leaderboard build` wrote."
+    )

@@ -193,13 +193,17 @@ class Part:
 
     counts: Counts  # of all votes
     votes: VoteTable  # those that are rated
-    rows: Comparisons  # the same, of the models that have any
+    rows: Comparisons  # the same, of the models that have any; with voters if intervals are clustered
     options: BoardOptions
 
     @classmethod
     def of(cls, votes: VoteTable, options: BoardOptions) -> "Part":
-        used = votes.where(_is_rated()) if options.both_bad is BothBad.DROP else votes
-        return cls(Counts.of(votes.comparisons()), used, rated_rows(used.comparisons()), options)
+        has_voters = options.interval == "clustered"
+        everything = votes.comparisons(voters=has_voters)
+        if options.both_bad is not BothBad.DROP:
+            return cls(Counts.of(everything), votes, rated_rows(everything), options)
+        used = votes.where(_is_rated())
+        return cls(Counts.of(everything), used, rated_rows(used.comparisons(voters=has_voters)), options)
 
     def board(self) -> CategoryBoard:
         controlled = self._controlled() if self.options.style_control and len(self.rows) else None

@@ -8,7 +8,7 @@ from fastchat.arena.cleaning.choosing import CleaningOptions
 from fastchat.arena.leaderboard.board import OVERALL
 from fastchat.arena.leaderboard.building import BoardOptions, Part, prepared
 from fastchat.arena.leaderboard.categories import Sources, members_of
-from fastchat.arena.leaderboard.rating import estimate, in_words, rated
+from fastchat.arena.leaderboard.rating import estimate, has_times, in_words, rated
 from fastchat.arena.leaderboard.rendering.fastchat_pickle import Beside
 from fastchat.arena.leaderboard.votes import TIME, VoteTable
 from fastchat.ranking.elo import fit_elo
@@ -69,7 +69,7 @@ def _beside(part: Part, options: BoardOptions) -> Beside:
     if not len(part.rows):
         return Beside()
     with in_words():
-        online = fit_elo(part.rows, both_bad=options.both_bad, by_time=part.votes.has(TIME))
+        online = fit_elo(part.rows, both_bad=options.both_bad, by_time=has_times(part.rows))
         ratings = dict(zip(online.models, Scale().ratings(online).tolist(), strict=True))
         drawn = options if options.rating == "elo" else options.model_copy(update={"interval": "bootstrap"})
         return Beside(online=ratings, draws=_draws(estimate(rated(part.counts, options), drawn, part.rows), options))

@@ -93,7 +93,7 @@ def _medians(votes: "VoteTable", column: str) -> dict[str, float]:
 
     sides = [
         votes.frame.select(
-            pl.col(f"model_{side}").cast(pl.String).alias("model"), pl.col(f"{column}_{side}").alias("of")
+            pl.col(f"model_{side}").cast(pl.String).alias("model"), pl.col(f"{column}_{side}").cast(float).alias("of")
         )
         for side in "ab"
     ]

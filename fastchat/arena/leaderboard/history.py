@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from fastchat.arena.leaderboard.board import HistoryPoint
+from fastchat.arena.leaderboard.board import EARLIEST, LATEST, HistoryPoint
 from fastchat.arena.leaderboard.rating import RatingOptions, rated
 from fastchat.ranking.bradley_terry import fit_bradley_terry
 from fastchat.ranking.comparisons import Comparisons, Floats
@@ -15,9 +15,16 @@ MOST_POINTS = 60
 
 
 def history(comparisons: Comparisons, options: RatingOptions, most: int = MOST_POINTS) -> Iterator[HistoryPoint]:
-    """A point after each day (UTC) with votes, or after every few days if there are too many. Without times, none."""
+    """A point after each day (UTC) with votes, or after every few days if there are too many. Without times, none.
+
+    Raises:
+        ValueError: a time is no date.
+    """
     if comparisons.time is None or not np.isfinite(comparisons.time).all() or not len(comparisons):
         return
+    for time in (comparisons.time.min(), comparisons.time.max()):
+        if not EARLIEST <= time < LATEST:
+            raise ValueError(f"tstamp is {time:.15g}, and has to be seconds since 1970, within the years 1 to 9999")
     ends = _ends(comparisons.time, most)
     period = np.searchsorted(ends, comparisons.time, side="right")
     counts = Counts.empty(comparisons.models)

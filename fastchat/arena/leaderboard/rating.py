@@ -204,10 +204,15 @@ def _online_elo(comparisons: Comparisons | None, options: RatingOptions) -> Esti
         comparisons,
         k=options.k,
         both_bad=options.both_bad,
-        by_time=comparisons.time is not None and bool(np.isfinite(comparisons.time).all()),
+        by_time=has_times(comparisons),
         rounds=options.rounds,
         seed=options.seed,
     )
+
+
+def has_times(comparisons: Comparisons) -> bool:
+    """Whether each vote has one, to be put in order by."""
+    return comparisons.time is not None and bool(np.isfinite(comparisons.time).all())
 
 
 def placed(estimates: Estimates, counts: Counts, options: RatingOptions) -> Placed:
@@ -274,6 +279,8 @@ def _notes(shown: Placed, options: RatingOptions) -> Iterator[str]:
     yield from shown.estimates.parameters.get("notes", ())
     if options.rating == "elo" and options.interval != "bootstrap":
         yield "Elo's intervals are those of a bootstrap: one pass through the votes has none."
+    if shown.estimates.parameters.get("order") == "given":
+        yield "Not every vote has a time, so Elo takes all of them in the order in which they were given."
     if options.anchor and options.anchor not in shown.estimates.models:
         yield f"{options.anchor}, the anchor, has no votes here; the mean rating is {options.offset:g} instead."
 

@@ -5,6 +5,7 @@ With the votes everything is; without them, what follows from the counts that st
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
@@ -108,8 +109,7 @@ def verify_counts(board: Board) -> Verification:
     for name, stated in board.categories.items():
         again = _from_pairs(stated, options)
         place = f"categories.{name}"
-        computed = again.model_dump(mode="json", exclude=_untold(options))
-        found += _differences(place, _shown(stated, options), computed)
+        found += _differences(place, _shown(stated, options), _shown(again, options))
         if name == OVERALL and _is_told(options):
             found += _differences("variants", _dumped(board.variants), _dumped(_variants(board, stated, options)))
     return Verification(tuple(found), _CHECKED[_is_told(options)], tuple(_unchecked(options)))
@@ -155,10 +155,13 @@ def _untold(options: BoardOptions) -> dict[str, Any]:
     return away
 
 
-def _shown(stated: CategoryBoard, options: BoardOptions) -> dict[str, Any]:
-    """The stated category in the form of `_from_pairs`: its models are those that are not controlled for style."""
-    plain = stated.model_copy(update={"models": stated.raw}) if stated.raw is not None else stated
-    return plain.model_dump(mode="json", exclude=_untold(options))
+def _shown(category: CategoryBoard, options: BoardOptions) -> dict[str, Any]:
+    """What counts tell of it; its models are those that are not controlled for style."""
+    plain = category if category.raw is None else category.model_copy(update={"models": category.raw})
+    content = plain.model_dump(mode="json", exclude=_untold(options))
+    if options.rating == "elo":  # which place each has, the order of the votes tells
+        content["models"].sort(key=itemgetter("name"))
+    return content
 
 
 def _variants(board: Board, stated: CategoryBoard, options: BoardOptions) -> Sequence[Any]:

@@ -167,6 +167,20 @@ def test_elo_follows_the_order_of_time() -> None:
     assert one.models[0].rating < board_of(table(columns)).categories[OVERALL].models[0].rating
 
 
+def test_elo_without_times_says_what_order_it_followed() -> None:
+    columns = rows(100)
+    del columns["tstamp"]
+    notes = build(table(columns), BoardOptions(rating="elo", rounds=5), now=0.0).categories[OVERALL].notes
+    assert any("order in which they were given" in note for note in notes)
+
+
+def test_milliseconds_are_no_seconds() -> None:
+    columns = rows(20)
+    columns["tstamp"] = [1000 * time for time in columns["tstamp"]]
+    with pytest.raises(SetupError, match=r"tstamp is 17\d+, and has to be seconds"):
+        build(table(columns), BoardOptions(), now=0.0)
+
+
 def test_style_control_takes_length_out_of_the_ratings() -> None:
     """`bee` and `cat` are equally strong, but `bee` is long and length is liked."""
     random = Random(5)

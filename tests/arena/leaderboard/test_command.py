@@ -162,6 +162,9 @@ def test_where_takes_some_rows_only(run: Run, battles: Path, tmp_path: Path) -> 
         (("--style-control", "--rating", "elo"), "rating bt"),
         (("--both-bad", "own", "--interval", "bootstrap"), "both"),
         (("--models", "none.csv"), "none.csv"),
+        (("--where", "source=app", "source=page"), "'app' and 'page'"),
+        (("--columns", "voter=judge", "--columns", "voter=source"), "'judge' and 'source'"),
+        (("--both-bad", "own", "--interval", "clustered"), "errors by voter"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_words(
@@ -177,6 +180,25 @@ def test_what_cannot_be_done_is_said_in_words(
 def test_votes_have_to_be_given_once(run: Run, battles: Path, tmp_path: Path) -> None:
     assert "--votes" in run("build", "--output", tmp_path / "b").err
     assert "--arena" in run("build", "--votes", battles, "--arena", "x", "--output", tmp_path / "b").err
+
+
+@pytest.mark.parametrize("place", ["nowhere/board.json", "."])
+def test_output_that_cannot_be_written_is_named(run: Run, battles: Path, tmp_path: Path, place: str) -> None:
+    done = run("build", "--votes", battles, "--output", tmp_path / place)
+    assert done.status == 2
+    assert f"{tmp_path / place} cannot be written: " in done.err
+
+
+def test_names_cannot_steer_the_terminal(run: Run, tmp_path: Path) -> None:
+    votes, out = tmp_path / "votes.csv", tmp_path / "board.json"
+    votes.write_text("model_a,model_b,winner\na\x1b[31m,b,tie\n")
+    run("build", "--votes", votes, "--output", out)
+    board = read(out)
+    board["categories"]["overall"]["models"][0]["votes"] = 7
+    out.write_text(json.dumps(board))
+    for done in (run("show", out), run("verify", out)):
+        assert "\x1b[31m" not in done.out
+        assert "�[31m" in done.out
 
 
 def test_a_changed_board_is_found(run: Run, battles: Path, tmp_path: Path) -> None:
@@ -262,6 +284,16 @@ def test_elo_analysis_writes_fastchats_files_and_ours(
     assert run("verify", ours, "--votes", battles).status == 0
     ties = sum(read(ours)["categories"]["overall"]["outcomes"][name] for name in ("tie", "both_bad"))
     assert (ties == 0) == ("--exclude-tie" in flags)
+
+
+def test_elo_analysis_that_cannot_be_written_is_said(
+    run: Run, battles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "elo_results_20231124.pkl").mkdir()
+    done = run("--clean-battle-file", battles, "--num-bootstrap", "2", command="elo_analysis")
+    assert done.status == 2
+    assert "elo_results_20231124.pkl cannot be written: " in done.err
 
 
 def test_fastchats_anchor_is_held(run: Run, battles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

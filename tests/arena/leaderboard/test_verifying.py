@@ -10,10 +10,10 @@ import pytest
 from fastchat.arena.leaderboard.board import Board, ModelFacts, read_board
 from fastchat.arena.leaderboard.building import BoardOptions, build
 from fastchat.arena.leaderboard.verifying import VOTES_DIGEST, verify_counts, verify_votes
-from fastchat.arena.leaderboard.votes import VoteTable
+from fastchat.arena.leaderboard.votes import VoteTable, table
 from fastchat.core.errors import SetupError
 
-from .votes import votes
+from .votes import rows, votes
 
 OPTIONS: list[dict[str, Any]] = [
     {},
@@ -52,6 +52,13 @@ def made(given: VoteTable, options: dict[str, Any]) -> Board:
 def test_a_board_is_what_its_votes_and_its_pairs_give(given: VoteTable, options: dict[str, Any]) -> None:
     board = made(given, options)
     assert verify_votes(board, given).differences == ()
+    assert verify_counts(board).differences == ()
+
+
+def test_online_elo_is_checked_whatever_order_it_put_the_models_in() -> None:
+    columns = rows(300, {"ace": -1.0, "bee": 0.0, "cat": 1.0})  # not the alphabet's
+    board = made(table(columns), {"rating": "elo", "rounds": 10})
+    assert [row.name for row in board.categories["overall"].models] == ["cat", "bee", "ace"]
     assert verify_counts(board).differences == ()
 
 
@@ -147,3 +154,30 @@ def test_what_is_no_board_is_refused(tmp_path: Path, content: str) -> None:
         read_board(file)
     with pytest.raises(SetupError, match="cannot be read"):
         read_board(tmp_path / "none.json")
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("categories",), {}),
+        (("built_at",), 1e300),
+        (("categories", "overall", "pairs", 0, "given", 0), -1),
+        (("categories", "overall", "pairs", 0, "given", 0), 10**30),
+        (("categories", "overall", "pairs", 0, "weights"), [1, 2]),
+        (("categories", "overall", "pairs", 0, "weights"), [-1, 0, 0, 0, 0, 0, 0, 0]),
+        (("categories", "overall", "models", 0, "rating"), float("nan")),
+        (("history", 0, "until"), 1e30),
+    ],
+    ids=str,
+)
+def test_numbers_that_no_board_can_have_are_refused(
+    board: Board, tmp_path: Path, place: tuple[str | int, ...], value: object
+) -> None:
+    content = inside = json.loads(board.model_dump_json())
+    for key in place[:-1]:
+        inside = inside[key]
+    inside[place[-1]] = value
+    file = tmp_path / "board.json"
+    file.write_text(json.dumps(content))
+    with pytest.raises(SetupError, match=f"no board .*: {place[0]}"):
+        read_board(file)

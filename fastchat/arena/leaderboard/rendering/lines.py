@@ -60,3 +60,8 @@ def lines(board: Board, category: str, *, raw: bool = False) -> list[Line]:
     found = category_of(board, category)
     rows = found.raw if raw and found.raw is not None else found.models
     return [Line(row, board.facts.get(row.name, ModelFacts())) for row in rows]
+
+
+def printable(text: str) -> str:
+    """No control character in the names of others reaches a terminal."""
+    return "".join(letter if letter.isprintable() else "�" for letter in text)

@@ -5,7 +5,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fastchat.arena.leaderboard.board import Board
-from fastchat.arena.leaderboard.rendering.lines import are_groups, category_of, lines
+from fastchat.arena.leaderboard.rendering.lines import are_groups, category_of, lines, printable
 
 _NUMBERS = ("rank", "rating", "interval", "votes")
 
@@ -22,14 +22,10 @@ def show(board: Board, category: str, *, raw: bool = False) -> None:
             group = line.row.component
             table.add_section()
         texts = [line.ranks, line.title, line.rating, line.spread, f"{line.row.votes:,}"]
-        # Names are text, not markup, and control characters do not reach the terminal.
-        table.add_row(*(Text(_printable(text)) for text in (*texts, line.facts.organization, line.facts.license)))
+        # Names are text, not markup.
+        table.add_row(*(Text(printable(text)) for text in (*texts, line.facts.organization, line.facts.license)))
     console = Console()
     console.print(table)
     console.print(Text(f"{found.votes:,} votes, {found.both_bad_share:.1%} both bad"))
     for note in found.notes:
-        console.print(Text(_printable(note)))
-
-
-def _printable(text: str) -> str:
-    return "".join(letter if letter.isprintable() else "�" for letter in text)
+        console.print(Text(printable(note)))
