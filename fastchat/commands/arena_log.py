@@ -85,8 +85,8 @@ def _print_verdict(verdict: "Verdict", damages: Sequence[str], evidence: "Eviden
         print(f"{verdict.unsigned_leaves} of the newest votes are not signed yet")
     if evidence is not None:
         print(
-            f"{evidence.bound} votes stand beside the conversation, voter and marks that they were bound to; "
-            f"of {evidence.erased} these are erased, of {evidence.imported} imported and not checked"
+            f"conversation, voter and marks: {evidence.bound} votes have those that they were bound to, "
+            f"{evidence.erased} have none any more, {evidence.imported} were imported and are not checked"
         )
     for damage in damages[:_DAMAGES]:
         print(f"FOUND damaged_database: {damage}")

@@ -17,12 +17,14 @@ from fastchat.launcher.store_settings import StoreSettings
 
 if TYPE_CHECKING:
     from fastchat.arena.cleaning.choosing import CleaningOptions
+    from fastchat.arena.leaderboard.board import Board
     from fastchat.arena.leaderboard.building import BoardOptions
     from fastchat.arena.leaderboard.categories import Sources
     from fastchat.arena.leaderboard.verifying import Difference, Verification
     from fastchat.arena.leaderboard.votes import VoteTable
 
 _SHOWN = 40  # differences
+_WIDEST = 80  # of a value that is shown
 _TEXTS = ("conv_a", "conv_b")
 _CLEAN = "standard, words, refusals, short=CHARACTERS, daily=VOTES, dwell=SECONDS, duplicates=QUANTILE, language=NAME"
 
@@ -159,14 +161,30 @@ def _build(flags: argparse.Namespace) -> int:
     from fastchat.arena.leaderboard.building import build
     from fastchat.arena.leaderboard.facts import read_facts
 
+    if str(flags.output) != "-" and not flags.output.absolute().parent.is_dir():
+        raise SetupError(
+            f"--output {flags.output} cannot be written: there is no folder {flags.output.absolute().parent}."
+        )
     options = _options(flags)
     facts = read_facts(flags.models) if flags.models else {}
     board = build(_votes(flags, options), options, now=time.time(), facts=facts, sources=_sources(flags))
     _write(flags.output, (board.model_dump_json() + "\n").encode())
     if str(flags.output) != "-":
-        first = next(iter(board.categories.values()))
-        print(f"{flags.output}: {len(board.categories)} categories, {len(first.models)} models, {first.votes} votes")
+        _tell(flags.output, board)
     return 0
+
+
+def _tell(file: Path, board: "Board") -> None:
+    for step in board.cleaning:
+        if step.dropped:
+            print(f"left out: {_counted(step.dropped, 'vote')}, {step.rule}: {step.why}")
+    for name, category in board.categories.items():
+        said = f"{_counted(category.votes, 'vote')}, {_counted(len(category.models), 'model')}"
+        print(f"{file}: {name}: {said if category.votes else 'no votes'}")
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _options(flags: argparse.Namespace) -> "BoardOptions":
@@ -174,6 +192,8 @@ def _options(flags: argparse.Namespace) -> "BoardOptions":
 
     names = ("rating", "ridge", "both_bad", "interval", "confidence", "rounds", "seed")
     given = {name: getattr(flags, name) for name in names if getattr(flags, name) is not None}
+    if flags.rating == "elo" and flags.interval is None:
+        given["interval"] = "bootstrap"  # there is no other way
     if flags.anchor is not None:
         given |= _anchor(flags.anchor)
     if flags.false_alarms is not None:
@@ -182,6 +202,7 @@ def _options(flags: argparse.Namespace) -> "BoardOptions":
         **given,
         style_control=flags.style_control,
         anonymous_only=flags.anonymous_only,
+        as_arena=flags.arena is not None,
         inverse_propensity=flags.ipw,
         cleaning=None if flags.clean is None else _cleaning(flags.clean),
         quarantine=flags.quarantine,
@@ -292,6 +313,9 @@ def _verify(flags: argparse.Namespace) -> int:
         return _told(verify_counts(board))
     options = options_of(board)
     changed = {"columns": _named(flags) or options.columns, "where": _where(flags) or options.where}
+    for name, value in changed.items():
+        if dict(value) != dict(getattr(options, name)):
+            print(f"--{name} is not what the board was built with, which was: {_short(dict(getattr(options, name)))}")
     votes = _votes(flags, options.model_copy(update=changed))
     return _told(verify_votes(board, votes, _sources(flags)))
 
@@ -310,17 +334,22 @@ def _told(found: "Verification") -> int:
 
 
 def _print_differences(differences: Sequence["Difference"]) -> None:
-    """In columns, none of them cut off: places are looked for by other programs, too."""
+    """In columns. Places are never cut off: other programs look for them, too."""
     from fastchat.arena.leaderboard.rendering.lines import printable
 
     told = [("where", "stated", "computed")]
     for one in differences[:_SHOWN]:
-        told.append((printable(one.where), json.dumps(one.stated), json.dumps(one.computed)))
+        told.append((printable(one.where), _short(one.stated), _short(one.computed)))
     widths = [max(len(row[column]) for row in told) for column in range(2)]
     for where, stated, computed in told:
         print(f"{where:<{widths[0]}}  {stated:<{widths[1]}}  {computed}")
     if len(differences) > _SHOWN:
         print(f"… and {len(differences) - _SHOWN} more")
+
+
+def _short(value: Any) -> str:  # Any: JSON
+    text = json.dumps(value)
+    return text if len(text) <= _WIDEST else f"{text[:_WIDEST]}…"
 
 
 def _show(flags: argparse.Namespace) -> int:

@@ -5,7 +5,17 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from fastchat.arena.cleaning.rules import Rule
-from fastchat.arena.leaderboard.votes import ANONYMOUS, MARKS, MODEL_A, MODEL_B, QUESTION, TIME, VOTER, VoteTable
+from fastchat.arena.leaderboard.votes import (
+    ANONYMOUS,
+    MARKS,
+    MODEL_A,
+    MODEL_B,
+    QUESTION,
+    TIME,
+    VOTER,
+    WEIGHT,
+    VoteTable,
+)
 from fastchat.arena.records import Mark
 
 if TYPE_CHECKING:
@@ -26,6 +36,10 @@ def missing_names() -> Rule:
 
 def self_play() -> Rule:
     return Rule("self-play", "a model met itself", lambda table: table.frame[MODEL_A] == table.frame[MODEL_B])
+
+
+def weightless() -> Rule:
+    return Rule("no weight", "its weight is 0", lambda table: table.frame[WEIGHT] == 0, needs=(WEIGHT,))
 
 
 def anonymous_only() -> Rule:

@@ -63,7 +63,7 @@ def _not_applied(rule: Rule, missing: list[str]) -> str:
     columns = " and ".join(missing)
     if rule.is_required:
         raise SetupError(
-            f"The rule {rule.name!r} needs the column {columns}, which the votes do not have. Give votes that have it, "
-            "or leave the rule out."
+            f"To leave out what is {rule.name!r}, the votes need the column {columns}, which they do not have. Give "
+            "votes that have it, or do not ask for this."
         )
     return f"not applied: the votes have no column {columns}"

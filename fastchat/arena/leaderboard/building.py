@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from fastchat import __version__
 from fastchat.arena.cleaning.choosing import CleaningOptions, rules_for
-from fastchat.arena.cleaning.pairings import anonymous_only, missing_names, self_play
+from fastchat.arena.cleaning.pairings import anonymous_only, marked, missing_names, self_play, weightless
 from fastchat.arena.cleaning.quarantine import anomalies_of, set_aside
 from fastchat.arena.cleaning.rules import Rule, clean, required
 from fastchat.arena.leaderboard.bias import bias_rows
@@ -32,6 +32,7 @@ from fastchat.arena.leaderboard.rating import RatingOptions, category_board, in_
 from fastchat.arena.leaderboard.style import style_covariates, with_style
 from fastchat.arena.leaderboard.variants import variant_rows
 from fastchat.arena.leaderboard.votes import CATEGORY, OUTCOME, PROBABILITY, VOTER, WEIGHT, VoteTable
+from fastchat.arena.records import Mark
 from fastchat.core.errors import SetupError
 from fastchat.ranking.anomalies import Anomalies
 from fastchat.ranking.comparisons import Comparisons, Outcome
@@ -46,6 +47,7 @@ class BoardOptions(RatingOptions):
 
     style_control: bool = False
     anonymous_only: bool = False
+    as_arena: bool = False  # only what an arena's own leaderboard counts: blind battles in which no answer named itself
     cleaning: CleaningOptions | None = None  # None: only what cannot be rated is left out
     without_ties: bool = False  # nor both-bad
     quarantine: bool = False  # leave out votes of voters whom the test finds anomalous
@@ -76,6 +78,8 @@ class BoardOptions(RatingOptions):
     def _can_be_done(self) -> Self:
         if self.rating == "elo" and self.style_control:
             raise ValueError("Style can be controlled for with the rating bt only")
+        if self.rating == "elo" and self.interval == "clustered":
+            raise ValueError("Elo's intervals are bootstrapped: leave the interval out")
         return self
 
 
@@ -139,8 +143,12 @@ def _history(everything: "Part", options: BoardOptions) -> Iterator[HistoryPoint
 def prepared(votes: VoteTable, options: BoardOptions) -> tuple[VoteTable, tuple[CleaningStep, ...]]:
     """What is rated, and how it came about."""
     rules = rules_for(options.cleaning) if options.cleaning else [missing_names(), self_play()]
-    if options.anonymous_only:
+    if WEIGHT in votes.frame.columns:
+        rules.append(weightless())
+    if options.anonymous_only or options.as_arena:
         rules.append(required(anonymous_only()))
+    if options.as_arena:
+        rules.append(marked(Mark.NAMES_ITSELF))
     if options.without_ties:
         rules.append(_ties())
     if options.inverse_propensity:

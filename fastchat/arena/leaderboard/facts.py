@@ -35,8 +35,10 @@ def read_facts(file: Path) -> dict[str, ModelFacts]:
     """
     try:
         text = file.read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SetupError(f"{file} cannot be read: {error}.") from None
+    except OSError as error:
+        raise SetupError(f"{file} cannot be read: {error.strerror or error}.") from None
+    except UnicodeDecodeError as error:
+        raise SetupError(f"{file} is not UTF-8: {error}.") from None
     rows = _csv_rows(text, file) if file.suffix.lower() == ".csv" else _yaml_rows(text, file)
     return {name: _facts(row, f"{file}, {name!r}") for name, row in rows.items()}
 

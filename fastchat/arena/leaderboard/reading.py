@@ -70,7 +70,8 @@ def stream_counts(
 ) -> Counts:
     """Votes added up as they are read, so there may be more of them than memory holds.
 
-    Those of a model against itself are left out. FastChat's logs, and JSON that is one list, are read whole.
+    Those of a model against itself, and of weight 0, are left out. FastChat's logs, and JSON that is one list, are read
+    whole.
 
     Raises:
         SetupError, MissingPackage: as of `read_votes`.
@@ -134,7 +135,10 @@ def _table(parts: Sequence["pl.DataFrame"]) -> VoteTable:
 def _counts(part: "pl.DataFrame") -> Counts:
     import polars as pl
 
-    table = _table([part.filter(pl.col(MODEL_A) != pl.col(MODEL_B))])
+    counting = pl.col(MODEL_A) != pl.col(MODEL_B)
+    if WEIGHT in part.columns:
+        counting &= pl.col(WEIGHT).ne_missing(0.0)
+    table = _table([part.filter(counting)])
     return Counts.of(table.comparisons())
 
 

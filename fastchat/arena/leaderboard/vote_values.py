@@ -118,9 +118,9 @@ def _outcome(column: Column) -> "pl.Series":
 
 
 def _weight(column: Column) -> "pl.Series":
-    allowed = "a number above 0"
+    allowed = "a number from 0 on"  # 0 is left out where votes are rated
     weights = column.numbers(allowed)
-    column.refuse(weights.is_null() | ~(weights.is_finite() & (weights > 0)), allowed)
+    column.refuse(weights.is_null() | ~(weights.is_finite() & (weights >= 0)), allowed)
     return weights
 
 

@@ -40,7 +40,7 @@ def test_a_rule_that_cannot_be_applied_says_so() -> None:
 
 
 def test_a_rule_that_was_asked_for_has_to_be_possible() -> None:
-    with pytest.raises(SetupError, match="'too short' needs the column conv_a and conv_b"):
+    with pytest.raises(SetupError, match="'too short', the votes need the column conv_a and conv_b"):
         clean(votes(2), [required(texts.too_short(3))])
 
 

@@ -7,13 +7,14 @@ import math
 import pickle
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
 from fastchat.__main__ import main, run_command
-from fastchat.arena.records import Consent, Outcome
+from fastchat.arena.records import Consent, Mark, Mode, Outcome
 from fastchat.arena.store.store import open_store
 from fastchat.arena.transparency.heads import Signer
 from fastchat.web.process import DATABASE, LOG_KEY
@@ -189,6 +190,32 @@ def test_output_that_cannot_be_written_is_named(run: Run, battles: Path, tmp_pat
     assert f"{tmp_path / place} cannot be written: " in done.err
 
 
+def test_votes_of_no_weight_are_left_out_and_counted(run: Run, tmp_path: Path) -> None:
+    votes, out = tmp_path / "votes.csv", tmp_path / "board.json"
+    votes.write_text("model_a,model_b,winner,weight\na,b,model_a,0.75\na,b,model_b,0.25\na,b,model_b,0\n")
+    built = run("build", "--votes", votes, "--output", out)
+    assert "left out: 1 vote, no weight: its weight is 0" in built.out
+    best, worst = read(out)["categories"]["overall"]["models"]
+    assert (best["name"], worst["name"]) == ("a", "b")
+    assert best["rating"] - worst["rating"] == pytest.approx(400 * math.log10(3), abs=1e-5)
+
+
+def test_elo_has_bootstrapped_intervals_only(run: Run, battles: Path, tmp_path: Path) -> None:
+    out = tmp_path / "board.json"
+    flags = ("--votes", battles, "--rating", "elo", "--rounds", "5", "--output", out)
+    assert "bootstrapped" in run("build", *flags, "--interval", "clustered").err
+    assert run("build", *flags).status == 0
+    assert read(out)["parameters"]["interval"] == "bootstrap"
+
+
+def test_a_terminal_shows_what_there_is(run: Run, battles: Path, tmp_path: Path) -> None:
+    out = tmp_path / "board.json"
+    run("build", "--votes", battles, "--output", out)
+    shown = run("show", out).out
+    assert "win rate" in shown
+    assert "organization" not in shown  # nobody said any
+
+
 def test_names_cannot_steer_the_terminal(run: Run, tmp_path: Path) -> None:
     votes, out = tmp_path / "votes.csv", tmp_path / "board.json"
     votes.write_text("model_a,model_b,winner\na\x1b[31m,b,tie\n")
@@ -250,6 +277,9 @@ def test_the_board_of_an_arenas_store(run: Run, tmp_path: Path) -> None:
                 voter = await store.voter_id(f"key{number}", None)
                 await store.add_consent(voter, "default", Consent("1", NOW, True))
                 await store.cast(ballot(await begun(store, voter), outcome))
+            told = replace(ballot(await begun(store, voter)), marks=frozenset({Mark.NAMES_ITSELF}))
+            await store.cast(told)
+            await store.cast(replace(ballot(await begun(store, voter)), mode=Mode.SIDE_BY_SIDE.value))
 
     asyncio.run(vote())
     store = ("--arena", "default", "--data-dir", folder)
@@ -258,7 +288,10 @@ def test_the_board_of_an_arenas_store(run: Run, tmp_path: Path) -> None:
     board = read(out)
     assert board["categories"]["overall"]["votes"] == 4
     assert board["source"]["arena"] == "default"
-    assert board["source"]["head"]["tree_size"] == 4
+    assert board["source"]["head"]["tree_size"] == 6
+    dropped = {step["rule"]: step["dropped"] for step in board["cleaning"] if step["dropped"]}
+    assert dropped == {"not anonymous": 1, "marked names itself": 1}  # as of the page's own leaderboard
+    assert "left out: 1 vote, not anonymous: the names were known to the voter" in built.out
     assert run("verify", out, *store).status == 0
     assert "no votes" in run("build", "--arena", "other", "--data-dir", folder, "--output", out).err
 

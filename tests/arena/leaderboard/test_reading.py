@@ -132,6 +132,11 @@ def test_counts_are_the_same_without_holding_the_votes(tmp_path: Path, name: str
     assert streamed.number == 3  # a model against itself is no comparison
 
 
+def test_votes_of_no_weight_are_not_streamed(tmp_path: Path) -> None:
+    file = written(tmp_path, "votes.jsonl", [DECIDED | {"weight": 0}, DECIDED | {"weight": 2}])
+    assert stream_counts([file]).number == 1
+
+
 def test_the_digest_is_of_what_votes_say_in_their_order(tmp_path: Path) -> None:
     def digest(*rows: Row) -> str:
         return str(read_votes([lines_in(tmp_path, *rows)]).source["votes_sha256"])
@@ -317,8 +322,8 @@ def test_reading_says_which_package_it_needs(monkeypatch: pytest.MonkeyPatch) ->
         ("votes.csv", "model_a,model_b,winner\na,b,\n", r"row 1: winner is nothing"),
         ("votes.csv", "model_a,model_b,winner\na,,tie\n", r"row 1: model_b is nothing\. .* the name of a model"),
         ("votes.csv", "model_a,model_b,winner\na,b,tie\na,b,tie,x\n", r"line 3 has 4 values; the header has 3"),
-        ("votes.csv", "model_a,model_b,winner,weight\na,b,tie,0\n", r"row 1: weight is '0'\. .* a number above 0"),
-        ("votes.csv", "model_a,model_b,winner,weight\na,b,tie,heavy\n", r"row 1: weight is 'heavy'.* above 0"),
+        ("votes.csv", "model_a,model_b,winner,weight\na,b,tie,-1\n", r"row 1: weight is '-1'\. .* a number from 0 on"),
+        ("votes.csv", "model_a,model_b,winner,weight\na,b,tie,heavy\n", r"row 1: weight is 'heavy'.* from 0 on"),
         ("votes.csv", "model_a,model_b,winner,weight\na,b,tie,1\na,b,tie,\n", r"row 2: weight is nothing"),
         ("votes.csv", "model_a,model_b,winner,weight\na,b,tie,inf\n", r"row 1: weight is 'inf'"),
         ("votes.csv", "model_a,model_b,winner,probability\na,b,tie,1.5\n", r"row 1: probability is '1\.5'.* at most 1"),
