@@ -1,0 +1,262 @@
+"""`fastchat bench`: models answer questions, judges grade them, and a folder holds all of it in FastChat's files.
+
+As before `python3 -m fastchat.llm_judge.gen_model_answer`, `gen_api_answer` and `gen_judgment`, whose flags are
+understood here; with `--bench-name NAME` the folder is FastChat's `data/NAME`.
+"""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
+
+from pydantic import BeforeValidator, NonNegativeFloat, NonNegativeInt, PositiveInt
+from pydantic_settings import NoDecode, SettingsConfigDict
+
+from fastchat.commands.bench_progress import ProgressBars, begin, end
+from fastchat.commands.bench_results import CombineSettings, ShowSettings, combine, print_report, show
+from fastchat.commands.bench_suites import CertifySettings, NewSettings, VerifySettings, certify, new, verify
+from fastchat.core import logs
+from fastchat.core.errors import FastChatError, SetupError
+from fastchat.core.settings import Settings, setting
+from fastchat.llm_judge.settings import ReachSettings
+
+if TYPE_CHECKING:
+    from fastchat.llm_judge.answering import Manner
+    from fastchat.llm_judge.judging import JudgeManner
+    from fastchat.llm_judge.matches import Mode
+    from fastchat.llm_judge.prompts import JudgePrompts
+    from fastchat.llm_judge.session import Session
+
+_OURS = "fastchat_bench"
+_DATA = Path("data")  # where FastChat's commands look
+_REPLICAS = (
+    "one engine answers many questions at once. To use more GPUs, start workers with `fastchat up` and give --api-url."
+)
+
+
+def _names(value: object) -> object:
+    """Written with commas, with spaces, or both."""
+    given = [value] if isinstance(value, str) else value
+    if not isinstance(given, list | tuple):
+        return given
+    return tuple(name.strip() for item in given for name in str(item).split(",") if name.strip())
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)]
+
+
+class _BenchSettings(ReachSettings):
+    model_config = SettingsConfigDict(env_prefix="FASTCHAT_BENCH_")
+
+    questions: str | None = setting(
+        None,
+        "name of a set, or a file or folder of questions (default: ours, or those in the folder)",
+        metavar="NAME|FILE",
+    )
+    output: Path | None = setting(None, "folder of answers and judgments (default: data/NAME)", metavar="DIR")
+    bench_name: str | None = setting(None, "FastChat's flag: the questions and the folder data/NAME")
+    models: Names = setting(
+        (),
+        "who is evaluated: served, or loaded here by path (default: all that are served, else the built-in model)",
+        "--model",
+        "--model-list",
+        nargs="+",
+        metavar="A,B",
+    )
+    question_begin: NonNegativeInt | None = setting(None, "first question, counted from 0", metavar="N")
+    question_end: NonNegativeInt | None = setting(None, "the one before which to stop", metavar="N")
+    first_n: PositiveInt | None = setting(None, "only so many questions", metavar="N")
+
+    without_effect: ClassVar = {"--num-gpus-total": _REPLICAS}
+
+
+class AnswerSettings(_BenchSettings):
+    model_config = SettingsConfigDict(env_prefix="FASTCHAT_BENCH_")
+
+    num_choices: PositiveInt = setting(1, "answers to each question; the first is judged", metavar="N")
+    temperature: NonNegativeFloat | None = setting(
+        None, "for all questions (default: by category, 0 where there is one truth)", "--force-temperature", metavar="T"
+    )
+    max_tokens: PositiveInt = setting(1024, "longest answer", "--max-new-token", "--max-new-tokens", metavar="N")
+    answer_file: Path | None = setting(None, "write the answers of the one model here")
+
+
+class JudgeSettings(_BenchSettings):
+    model_config = SettingsConfigDict(env_prefix="FASTCHAT_BENCH_")
+
+    judge: Names = setting(
+        (), "who judges; several judge one after the other", "--judge-model", nargs="+", metavar="A,B"
+    )
+    mode: Literal["single", "pairwise-baseline", "pairwise-all"] = setting(
+        "single", "grade each answer, compare each with the baseline's, or all with one another"
+    )
+    baseline: str | None = setting(None, "whom to compare with", "--baseline-model", metavar="MODEL")
+    judge_prompts: Path | None = setting(None, "JSONL file of prompts in place of ours", metavar="FILE")
+    verdicts: Literal["auto", "json", "text"] = setting(
+        "auto", "form of verdicts; auto: JSON where the judge is known to keep to a schema"
+    )
+    attempts: PositiveInt = setting(3, "how often a verdict is asked for until one can be read", metavar="N")
+    max_verdict_tokens: PositiveInt = setting(2048, "longest verdict, reasons included", metavar="N")
+    judge_file: Path | None = setting(None, "write the judgments here")
+
+
+class RunSettings(AnswerSettings, JudgeSettings):
+    model_config = SettingsConfigDict(env_prefix="FASTCHAT_BENCH_")
+
+
+class _Action(NamedTuple):
+    settings: type[Settings]
+    run: Callable[[Any], Coroutine[Any, Any, int]]  # Any: settings of that class
+    summary: str
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    actions = {
+        "run": _Action(RunSettings, _run, "have models answer questions, judge the answers, and show the result"),
+        "answer": _Action(AnswerSettings, _answer, "only have models answer"),
+        "judge": _Action(JudgeSettings, _judge, "only judge answers that are there"),
+        "show": _Action(ShowSettings, show, "show what judgments say, with intervals"),
+        "combine": _Action(CombineSettings, combine, "make one judge of several: mean, majority or Dawid-Skene"),
+        "new": _Action(NewSettings, new, "begin a set of questions of your own"),
+        "certify": _Action(CertifySettings, certify, "sign a suite of questions, or results on it"),
+        "verify": _Action(VerifySettings, verify, "find out whether a suite or results are what was signed"),
+    }
+    if arguments[:1] and arguments[0] in actions:
+        name = arguments.pop(0)
+    else:
+        name = _overview(actions).parse_args(arguments).action
+    action = actions[name]
+    description = f"{action.summary[0].upper()}{action.summary[1:]}."
+    settings = action.settings.from_argv(arguments, prog=f"fastchat bench {name}", description=description)
+    logs.configure("ERROR")
+    try:
+        status = asyncio.run(action.run(settings))
+    except OSError as error:
+        place = f" {error.filename!r}" if error.filename else ""
+        raise SetupError(f"A file{place} cannot be read or written: {error.strerror or error}.") from None
+    except FastChatError as error:
+        raise SetupError(error.message) from None
+    if status:
+        raise SystemExit(status)
+
+
+def _overview(actions: dict[str, _Action]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="fastchat bench", description="Evaluate models with questions and judges.")
+    choices = parser.add_subparsers(required=True, metavar="ACTION", dest="action")
+    for name, action in actions.items():
+        choices.add_parser(name, help=action.summary)
+    return parser
+
+
+# run, answer and judge: 1 if something is left to do
+
+
+async def _run(settings: RunSettings) -> int:
+    from fastchat.llm_judge.evaluation import MatchMaking
+
+    wanted = [*settings.models, *settings.judge, *([settings.baseline] if settings.baseline else [])]
+    async with _opened(settings, wanted) as session:
+        models = [session.name(model) for model in settings.models] or session.reach.contestants
+        judges = [session.name(judge) for judge in settings.judge]
+        if not judges and (settings.models or session.reach.served):
+            raise SetupError(f"--judge is missing: who grades the answers? Served: {', '.join(session.reach.served)}.")
+        judges = judges or list(models)  # nothing was named, nothing is served: the built-in model by itself
+        baseline = session.name(settings.baseline) if settings.baseline else None
+        making = MatchMaking(_mode(settings), models, _prompts(settings), baseline)
+        manner = _manner(settings)
+        making.check()
+        begin(session, session.plan(making.answering, manner, making, judges))
+        answers = await session.answer(making.answering, manner)
+        if not answers.is_cut_short:
+            await session.judge(making, judges, _judge_manner(settings), only_answered=True)
+        left = session.plan(making.answering, manner, making, judges)
+        end(session, left)
+    if any((session.folder.root / "model_judgment").glob("*.jsonl")):
+        print_report(session.folder.root)
+    return 1 if left.calls else 0
+
+
+async def _answer(settings: AnswerSettings) -> int:
+    if settings.answer_file and len(settings.models) > 1:
+        raise SetupError("--answer-file takes the answers of one model, but --models names several.")
+    async with _opened(settings, settings.models, answer_file=settings.answer_file) as session:
+        models = [session.name(model) for model in settings.models] or session.reach.contestants
+        manner = _manner(settings)
+        begin(session, session.plan(models, manner, None, ()))
+        await session.answer(models, manner)
+        left = session.plan(models, manner, None, ())
+        end(session, left)
+    return 1 if left.calls else 0
+
+
+async def _judge(settings: JudgeSettings) -> int:
+    from fastchat.llm_judge.evaluation import MatchMaking
+
+    if not settings.judge:
+        raise SetupError("--judge is missing: who grades the answers?")
+    if settings.judge_file and len(settings.judge) > 1:
+        raise SetupError("--judge-file takes the judgments of one judge, but --judge names several.")
+    async with _opened(settings, settings.judge, judge_file=settings.judge_file) as session:
+        models = settings.models or session.folder.models
+        making = MatchMaking(_mode(settings), models, _prompts(settings), settings.baseline)
+        judges = [session.name(judge) for judge in settings.judge]
+        begin(session, session.plan((), None, making, judges))
+        await session.judge(making, judges, _judge_manner(settings), only_answered=False)
+        left = session.plan((), None, making, judges)
+        end(session, left)
+    return 1 if left.calls else 0
+
+
+@asynccontextmanager
+async def _opened(
+    settings: _BenchSettings,
+    wanted: Sequence[str],
+    *,
+    answer_file: Path | None = None,
+    judge_file: Path | None = None,
+) -> "AsyncIterator[Session]":
+    from fastchat.llm_judge.folder import BenchFolder
+    from fastchat.llm_judge.questions import read_questions
+    from fastchat.llm_judge.session import open_session
+
+    named = _DATA / settings.bench_name if settings.bench_name else None
+    root = settings.output or named
+    kept = root / "question.jsonl" if root else None
+    source = settings.questions or (str(kept) if kept and kept.is_file() else settings.bench_name or _OURS)
+    asked = read_questions(source)
+    chosen = read_questions(source, begin=settings.question_begin, end=settings.question_end, first_n=settings.first_n)
+    folder = BenchFolder(root or _DATA / asked.name, answer_file=answer_file, judge_file=judge_file)
+    async with open_session(settings, folder, asked, chosen.questions, wanted, ProgressBars()) as session:
+        yield session
+
+
+def _mode(settings: JudgeSettings) -> "Mode":
+    from fastchat.llm_judge.matches import Mode
+
+    return Mode(settings.mode)
+
+
+def _prompts(settings: JudgeSettings) -> "JudgePrompts":
+    from fastchat.llm_judge.prompts import read_prompts
+
+    return read_prompts(settings.judge_prompts)
+
+
+def _manner(settings: AnswerSettings) -> "Manner":
+    from fastchat.llm_judge.answering import Manner
+
+    return Manner(settings.num_choices, settings.temperature, settings.max_tokens)
+
+
+def _judge_manner(settings: JudgeSettings) -> "Callable[[bool], JudgeManner]":
+    from fastchat.llm_judge.judging import JudgeManner
+
+    def manner(holds_to_schema: bool) -> JudgeManner:
+        is_json = holds_to_schema if settings.verdicts == "auto" else settings.verdicts == "json"
+        return JudgeManner(settings.attempts, settings.max_verdict_tokens, is_json=is_json)
+
+    return manner

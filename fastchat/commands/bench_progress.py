@@ -1,0 +1,86 @@
+"""What `fastchat bench` tells on the error output: the plan, a bar for each stage, what is left."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Column, Table
+
+if TYPE_CHECKING:
+    from fastchat.llm_judge.budget import Budget
+    from fastchat.llm_judge.evaluation import Tell
+    from fastchat.llm_judge.plan import Plan
+    from fastchat.llm_judge.session import Session
+
+
+class ProgressBars:
+    """A bar for each stage, on the error output: done, failed, what was spent, time left."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True)
+
+    def loading(self, model: str) -> None:
+        self._console.print(f"Loading {model} …", highlight=False)
+
+    @contextmanager
+    def stage(self, name: str, total: int, budget: "Budget") -> "Iterator[Tell]":
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[failed]} failed · ${task.fields[usd]:.2f}"),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, console=self._console) as bars:
+            bar = bars.add_task(name, total=total, failed=0, usd=budget.spending.usd)
+            failed = 0
+
+            def tell(is_done: bool) -> None:
+                nonlocal failed
+                failed += not is_done
+                bars.update(bar, advance=1, failed=failed, usd=budget.spending.usd)
+
+            yield tell
+
+
+def begin(session: "Session", plan: "Plan") -> None:
+    """
+    Raises:
+        SetupError: as `Session.check`.
+    """
+    session.check(plan)
+    console = Console(stderr=True)
+    if not plan.calls:
+        console.print("Nothing is left to ask.")
+        return
+    table = Table("model", *(Column(name, justify="right") for name in ("calls", "tokens in", "tokens out", "USD")))
+    for share in plan.shares:
+        usd = "unknown" if share.usd is None else f"{share.usd:.2f}"
+        counts = (share.calls, share.prompt_tokens, share.completion_tokens)
+        table.add_row(share.model, *(f"{count:,}" for count in counts), usd)
+    console.print(f"To ask, about (into {session.folder.root}):", highlight=False)
+    console.print(table)
+    left = session.budget.left_usd
+    if left is not None:
+        word = "which will not suffice" if plan.usd > left else "which should suffice"
+        console.print(f"Of the budget ${left:.2f} are left, {word}.", highlight=False)
+
+
+def end(session: "Session", left: "Plan") -> None:
+    console = Console(stderr=True)
+    spending = session.budget.spending
+    facts = [f"{spending.calls} calls so far", f"${spending.usd:.4f}"]
+    if spending.unpriced_calls:
+        facts.append(f"{spending.unpriced_calls} of them of models without a known price")
+    if session.cache is not None and session.cache.hits:
+        facts.append(f"{session.cache.hits} replies from the cache")
+    console.print(", ".join(facts) + f". All is in {session.folder.root}.", highlight=False, soft_wrap=True)
+    if left.calls:
+        console.print(
+            f"About {left.calls} calls are left: what failed stands in answer_failures and in …_failures.jsonl. The "
+            "same command goes on from here; where the budget was the reason, with a higher one.",
+            highlight=False,
+            soft_wrap=True,
+        )
