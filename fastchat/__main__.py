@@ -44,6 +44,9 @@ COMMANDS = {
 }
 
 
+STATISTICS = ("numpy", "scipy", "polars", "pandas")  # of the extra `leaderboard`; serving needs none of them
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     arguments = list(sys.argv[1:] if argv is None else argv)
     if "FASTCHAT_PARENT_FD" in os.environ:
@@ -70,12 +73,18 @@ def run_command(module: str, argv: Sequence[str] | None = None) -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         command = import_module(f"fastchat.commands.{module}")
-        from fastchat.core.errors import SetupError
+        from fastchat.core.errors import MissingPackage, SetupError
 
         try:
             command.main(argv)
         except SetupError as error:
             print(f"error: {error.message}", file=sys.stderr)
+            raise SystemExit(2) from None
+        except ModuleNotFoundError as error:
+            if error.name not in STATISTICS:
+                raise
+            missing = MissingPackage(error.name, "leaderboard", f"`fastchat {module.replace('_', ' ')}`")
+            print(f"error: {missing.message}", file=sys.stderr)
             raise SystemExit(2) from None
     except KeyboardInterrupt:  # also while modules are being imported
         raise SystemExit(130) from None

@@ -16,7 +16,8 @@ Every command of `fastchat`, as it describes itself. This page is generated (`ma
 Flags can also be set in the environment: `FASTCHAT_API_PORT=9000 fastchat api` is `fastchat api --port 9000`, likewise
 `FASTCHAT_CONTROLLER_…` and `FASTCHAT_WORKER_…`. Any unambiguous beginning of a flag will do.
 
-FastChat's old names lead to the same code:
+FastChat's old names work. Most are the new command under another name; behind those that are said to be FastChat's are
+flags, files and printouts as FastChat had them.
 
 | old | new |
 |---|---|
@@ -40,11 +41,17 @@ FastChat's old names lead to the same code:
 | `python3 -m fastchat.serve.monitor.clean_battle_data` | `fastchat votes clean` |
 | `python3 -m fastchat.serve.monitor.basic_stats` | `fastchat votes stats` |
 | `python3 -m fastchat.serve.monitor.inspect_conv` | `fastchat votes inspect` |
-| `python3 -m fastchat.serve.monitor.elo_analysis` | `fastchat leaderboard build` |
-| `python3 -m fastchat.serve.monitor.leaderboard_csv_to_html` | `fastchat leaderboard site` |
+| `python3 -m fastchat.serve.monitor.elo_analysis` | FastChat's; computed by `fastchat leaderboard build` |
+| `python3 -m fastchat.serve.monitor.leaderboard_csv_to_html` | FastChat's; of a board: `leaderboard site` |
 | `python3 -m fastchat.serve.monitor.monitor` | `fastchat monitor` |
 | `python3 -m fastchat.serve.monitor.topic_clustering` | `fastchat topics cluster` |
 | `python3 -m fastchat.serve.monitor.summarize_cluster` | `fastchat topics summarize` |
+| `python3 -m fastchat.llm_judge.gen_model_answer` | `fastchat bench answer --bench-name mt_bench` |
+| `python3 -m fastchat.llm_judge.gen_api_answer` | the same, of `gpt-3.5-turbo` if not told |
+| `python3 -m fastchat.llm_judge.gen_judgment` | `fastchat bench judge`, by `gpt-4` if not told |
+| `python3 -m fastchat.llm_judge.show_result` | FastChat's; of a folder: `fastchat bench show` |
+| `python3 -m fastchat.llm_judge.compute_agreement` | FastChat's; also `fastchat bench show --votes` |
+| `python3 -m fastchat.llm_judge.clean_judgment` | FastChat's; `fastchat bench` does not need it |
 """
 
 

@@ -243,6 +243,8 @@ def _suspects(votes: VoteTable, options: BoardOptions) -> Anomalies | None:
     """Of all categories at once. None: nobody knows who voted, or nobody asks."""
     is_known = votes.has(VOTER) and votes.frame[VOTER].null_count() < len(votes)
     if options.false_alarms is None or not is_known:
+        if options.quarantine and is_known:
+            raise SetupError("--quarantine needs the test of voters, which --false-alarms 0 leaves out.")
         if options.quarantine:
             raise SetupError("--quarantine: the votes have no column 'voter'. Name it as in --columns voter=user_id.")
         return None

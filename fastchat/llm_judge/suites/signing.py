@@ -111,4 +111,4 @@ def _need_cryptography() -> None:
     try:
         import cryptography  # noqa: F401
     except ImportError:
-        raise MissingPackage("cryptography", "arena", "Signing suites, and checking their signatures,") from None
+        raise MissingPackage("cryptography", "llm_judge", "Signing suites, and checking their signatures,") from None

@@ -216,6 +216,23 @@ def test_a_terminal_shows_what_there_is(run: Run, battles: Path, tmp_path: Path)
     assert "organization" not in shown  # nobody said any
 
 
+def test_a_missing_package_is_named_with_what_installs_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails(_: Any) -> None:
+        raise ModuleNotFoundError(name="numpy")
+
+    monkeypatch.setattr("fastchat.commands.leaderboard.main", fails)
+    with pytest.raises(SystemExit, match="2"):
+        run_command("leaderboard", [])
+    assert 'pip install "fschat[leaderboard]"' in capsys.readouterr().err
+
+
+def test_the_test_of_voters_has_to_be_made_for_its_quarantine(run: Run, battles: Path, tmp_path: Path) -> None:
+    flags = ("--votes", battles, "--output", tmp_path / "b.json", "--quarantine", "--false-alarms", "0")
+    assert "--false-alarms 0" in run("build", *flags).err
+
+
 def test_names_cannot_steer_the_terminal(run: Run, tmp_path: Path) -> None:
     votes, out = tmp_path / "votes.csv", tmp_path / "board.json"
     votes.write_text("model_a,model_b,winner\na\x1b[31m,b,tie\n")

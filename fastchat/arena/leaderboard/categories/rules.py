@@ -10,8 +10,8 @@ r"""Categories by rules, ours (`builtin.yaml`) and an operator's own, which are 
         match: any
         min_turns: 5
         min_prompt_tokens: 500
-      from-the-app:
-        where: {source: app}
+      first-turns:
+        where: {turn: 1}
 
 A vote is in a category when all conditions hold, with `match: any` when one does. Expressions are those of Rust's
 regex, which takes linear time whatever they are; upper and lower case are the same, `^` and `$` are ends of lines. A
