@@ -9,7 +9,7 @@ from fastchat.web.rated import Rated
 from fastchat.web.texts import Texts
 
 RATINGS, WIN_RATES, BATTLES, HISTORY, FACTS = "ratings", "win_rates", "battles", "history", "facts"
-_MOST_ROWS, _MOST_SQUARES = 60, 25  # models
+_MOST_SQUARES = 25  # models; more cannot be read
 
 
 class _Fact(NamedTuple):
@@ -42,17 +42,23 @@ async def chart(name: str, shown: Rated, texts: Texts) -> str:
     """HTML of one; in words where there is too little to draw."""
     title = texts(f"board_chart_{name}")
     drawn = await _drawn(name, shown, title, texts)
-    most = {RATINGS: _MOST_ROWS, WIN_RATES: _MOST_SQUARES, BATTLES: _MOST_SQUARES}.get(name, len(shown.rows))
     told = paragraph(texts(f"board_chart_{name}_is"))
-    if len(shown.rows) > most:
-        told += paragraph(texts("board_first", count=most))
+    if name in (WIN_RATES, BATTLES):
+        if len(shown.rows) > _MOST_SQUARES:
+            told += paragraph(texts("board_first", count=_MOST_SQUARES, total=len(shown.rows)))
+        told += f'<p class="fc-board-aside">{texts.html("board_aside")}</p>'
+    if name == HISTORY:
+        if shown.can_be_raw:
+            told += paragraph(texts("board_plain"))
+        if len(shown.rows) > charts.MOST_LINES:
+            told += paragraph(texts("board_first", count=charts.MOST_LINES, total=len(shown.rows)))
     return told + (f'<div class="fc-board-chart" tabindex="0" role="group">{drawn}</div>' if drawn else "")
 
 
 async def _drawn(name: str, shown: Rated, title: str, texts: Texts) -> str:
     names = [row.name for row in shown.rows]
     if name == RATINGS:
-        return charts.ratings(shown.rows[:_MOST_ROWS], title)
+        return charts.ratings(shown.rows, title)
     if name == WIN_RATES:
         listed = names[:_MOST_SQUARES]
         return charts.win_rates(listed, shown.category.pairs, title)

@@ -199,7 +199,7 @@ def _section(
     return (
         f'<section class="fc-board" data-arena="{escaped(arena)}"{live} aria-label="{texts.html("leaderboard")}">'
         f'<h2>{escaped(table.title)}</h2>{chooser}<div class="fc-board-notes">{notes}</div>{body}'
-        f'<p class="fc-board-count" role="status" data-text="{count}"></p>'
+        f'<p class="fc-board-count" role="status" data-count="{count}"></p>'
         f'<div class="fc-board-panels">{"".join(below)}</div></section>'
     )
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from fastchat.arena.leaderboard.board import Board, QuarantineBoard, VariantRow
+from fastchat.arena.leaderboard.board import OVERALL, BiasRow, Board, CoefficientRow, QuarantineBoard, VariantRow
 from fastchat.web.boards import interval_title
 from fastchat.web.markup import escaped
 from fastchat.web.rated import Rated
@@ -12,6 +12,7 @@ from fastchat.web.tables import NOTHING, Cell, Column, Table, table_html, tag
 from fastchat.web.texts import Texts
 
 VERIFY = "fastchat leaderboard verify board.json"
+VERIFY_BY_VOTES = f"{VERIFY} --votes FILE"
 
 
 class Panel(NamedTuple):
@@ -22,13 +23,15 @@ class Panel(NamedTuple):
 
 def panels(shown: Rated, texts: Texts) -> Iterator[Panel]:
     inside = {"neighbours": _neighbours(shown, texts), "coefficients": _coefficients(shown, texts)}
-    inside["variants"] = _variants(shown.variants, texts)
+    of_all = {"variants": _variants(shown.variants, texts)}
     if shown.board is not None:
-        inside |= {
+        of_all |= {
             "bias": _bias(shown.board, shown, texts),
             "cleaning": _cleaning(shown.board, texts),
             "quarantine": _quarantine(shown.board.quarantine, shown, texts) if shown.board.quarantine else "",
         }
+    told = "" if shown.name == OVERALL else paragraph(texts("board_of_all"))
+    inside |= {name: told + text for name, text in of_all.items() if text}
     inside["verify"] = _verify(shown, texts)
     yield from (Panel(name, texts(f"board_panel_{name}"), text) for name, text in inside.items() if text)
 
@@ -79,8 +82,8 @@ def _coefficients(shown: Rated, texts: Texts) -> str:
     cells = [
         [
             Cell(_spoken(row.name)),
-            Cell(signed(row.estimate, ".1f")),
-            Cell(f"{signed(row.lower, '.1f')} – {signed(row.upper, '.1f')}"),
+            Cell(signed(row.estimate, "+.1f")),
+            _range(row, texts),
         ]
         for row in rows
     ]
@@ -98,8 +101,8 @@ def _bias(board: Board, shown: Rated, texts: Texts) -> str:
         [
             Cell(_spoken(row.name)),
             Cell(row.unit),
-            Cell(signed(row.estimate, ".1f")),
-            Cell(f"{signed(row.lower, '.1f')} – {signed(row.upper, '.1f')}"),
+            Cell(signed(row.estimate, "+.1f")),
+            _range(row, texts),
             Cell(f"{row.largest_change:.1f}"),
             Cell(f"{row.order_changes:,}"),
         ]
@@ -166,22 +169,38 @@ def _quarantine(found: QuarantineBoard, shown: Rated, texts: Texts) -> str:
         "board_quarantine_is", voters=f"{found.voters:,}", votes=f"{found.votes:,}", level=f"{found.level * 100:g}"
     )
     applied = texts("board_quarantine_applied" if found.applied else "board_quarantine_not_applied")
-    return paragraph(told) + paragraph(applied) + _table(shown, "quarantine", columns, cells, texts)
+    plain = paragraph(texts("board_plain")) if shown.can_be_raw else ""
+    return paragraph(told) + paragraph(applied) + plain + _table(shown, "quarantine", columns, cells, texts)
 
 
 def _verify(shown: Rated, texts: Texts) -> str:
     facts = "".join(
         f"<dt>{texts.html(name)}</dt><dd>{escaped(value)}</dd>" for name, value in shown.made_of.items() if value
     )
+    by_votes = paragraph(texts("board_verify_votes")) + _command(VERIFY_BY_VOTES) if _needs_votes(shown) else ""
     return (
         f"{paragraph(texts('board_verify_is'))}"
         f'<p><a href="{escaped(shown.address)}" download="board.json">{texts.html("board_download")}</a></p>'
-        f'<pre tabindex="0"><code>{escaped(VERIFY)}</code></pre><dl>{facts}</dl>'
+        f"{_command(VERIFY)}{by_votes}<dl>{facts}</dl>"
     )
+
+
+def _needs_votes(shown: Rated) -> bool:
+    """Whether the counts do not tell all that the table shows."""
+    return shown.can_be_raw or shown.options.rating == "elo" or shown.options.interval == "clustered"
+
+
+def _command(line: str) -> str:
+    return f'<pre tabindex="0"><code>{escaped(line)}</code></pre>'
 
 
 def _table(shown: Rated, panel: str, columns: Sequence[Column], cells: Sequence[Sequence[Cell]], texts: Texts) -> str:
     return table_html(Table(texts(f"board_panel_{panel}"), columns, cells))
+
+
+def _range(row: CoefficientRow | BiasRow, texts: Texts) -> Cell:
+    """In words: a dash beside signs is no dash."""
+    return Cell(texts("board_range", low=signed(row.lower, "+.1f"), high=signed(row.upper, "+.1f")), row.lower)
 
 
 def _interval(shown: Rated, texts: Texts) -> Column:

@@ -10,7 +10,7 @@ from fastchat.web.texts import Texts
 
 
 def ratings_table(shown: Rated, texts: Texts) -> Table:
-    rows, has_groups = shown.rows, len(shown.category.components) > 1
+    rows, has_groups, has_tiers = shown.rows, len(shown.category.components) > 1, _has_tiers(shown)
     more = [
         fact for fact in ("organization", "license") if any(getattr(shown.facts_of(row.name), fact) for row in rows)
     ]
@@ -21,7 +21,7 @@ def ratings_table(shown: Rated, texts: Texts) -> Table:
         Column(interval_title(texts, shown.options.confidence), False, texts("board_interval_is", level=_level(shown))),
         Column(texts("board_votes"), True, texts("board_votes_is")),
         Column(texts("board_win_rate"), True, texts("board_win_rate_is")),
-        Column(texts("board_tier"), True, texts("board_tier_is")),
+        *([Column(texts("board_tier"), True, texts("board_tier_is"))] if has_tiers else []),
         *([Column(texts("board_group"), True, texts("board_group_is"))] if has_groups else []),
         *(Column(texts(f"board_{fact}")) for fact in more),
     ]
@@ -34,7 +34,7 @@ def ratings_table(shown: Rated, texts: Texts) -> Table:
             Cell(_bounds(row), row.lower, extra=scale.bar(row)),
             Cell(f"{row.votes:,}", row.votes),
             Cell(f"{row.win_rate:.1%}", row.win_rate),
-            Cell(str(row.tier), row.tier),
+            *([Cell(str(row.tier), row.tier)] if has_tiers else []),
             *([Cell(str(row.component + 1), row.component)] if has_groups else []),
             *(Cell(getattr(shown.facts_of(row.name), fact) or "–") for fact in more),
         ]
@@ -50,7 +50,8 @@ def legend(shown: Rated, texts: Texts) -> Iterator[str]:
     yield texts("board_points_is", mean=f"{shown.options.offset:g}")
     yield texts("board_interval_is", level=level)
     yield texts("board_rank_is", level=level)
-    yield texts("board_tier_is")
+    if _has_tiers(shown):
+        yield texts("board_tier_is")
     yield texts("board_win_rate_is")
     yield texts(f"board_both_bad_{shown.options.both_bad}", share=f"{shown.category.both_bad_share:.1%}")
     yield texts("board_preliminary_is", least=shown.options.preliminary_below)
@@ -69,6 +70,11 @@ def points(rating: float) -> Cell:
 def signed(number: float, form: str = ".0f") -> str:
     written = format(number, form)
     return written.replace("-", "−") if float(written.replace(",", "")) else written.lstrip("-")
+
+
+def _has_tiers(shown: Rated) -> bool:
+    """Whether some models are told apart from all others; a column of ones would say nothing."""
+    return any(row.tier > 1 for row in shown.rows)
 
 
 def _level(shown: Rated) -> str:

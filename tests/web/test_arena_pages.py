@@ -73,6 +73,26 @@ async def test_fastchats_addresses_lead_to_the_tabs(
     await page.close()
 
 
+@pytest.mark.parametrize(("query", "tab"), [("?leaderboard", "Leaderboard"), ("?about", "About"), ("", "Battle")])
+async def test_on_a_phone_the_tab_that_is_open_is_seen(
+    browser: Browser, web: Server, site: FakeApi, query: str, tab: str
+) -> None:
+    context = await browser.new_context(viewport={"width": 390, "height": 844})
+    try:
+        await agree(context, web.url)
+        page = await opened(context, web.url + query)
+        shown = tab_of(page, tab)
+        await expect(shown).to_have_attribute("aria-selected", "true")
+        await expect(shown).to_be_in_viewport(ratio=1)
+        assert await shown.evaluate(
+            "tab => tab.contains(document.elementFromPoint(tab.getBoundingClientRect().right - 4, 20))"
+        )
+        await expect(page.get_by_text("undefined", exact=True)).to_have_count(0)
+        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    finally:
+        await context.close()
+
+
 async def test_an_open_leaderboard_follows_the_votes(desktop: BrowserContext, web: Server, battle: OpenPage) -> None:
     await vote(battle, "First?", "1")
     board = await opened(desktop, f"{web.url}?leaderboard")

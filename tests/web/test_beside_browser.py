@@ -4,6 +4,7 @@ import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
@@ -13,6 +14,7 @@ from playwright.async_api import Browser, Page, expect
 from fastchat.access.people import Visitor
 from fastchat.access.visitors import Visitors
 from fastchat.arena.config import ArenaConfig
+from fastchat.arena.leaderboard.rendering.site import write_site
 from fastchat.arena.oversight import Oversight
 from fastchat.arena.oversight_api import create_oversight_api
 from fastchat.arena.records import Outcome
@@ -66,6 +68,8 @@ ABOUT = tab(
     packaged("about.js"),
     f"<style>{packaged('consent.css')}</style>",
 )
+# Nothing of them has to be scrolled to.
+INSIDE = "all => all.every(one => one.getBoundingClientRect().right <= one.parentElement.getBoundingClientRect().right)"
 CONSENT = tab("nothing", "<button>Behind</button>", "", consent_head())
 
 
@@ -157,12 +161,51 @@ async def test_a_board_from_a_file_unfolds_all_it_says(browser: Browser, tmp_pat
                 "href", "leaderboard/board.json?arena=default"
             )
             await assert_accessible(page)
+            assert await page.locator("details table").evaluate_all(INSIDE)
             assert await fits(page)
+            assert await page.locator(".fc-board-chart svg:visible").evaluate_all(INSIDE)
 
             await page.get_by_role("combobox", name="Ratings").select_option("As voted")
             await expect(names).to_have_text([re.compile("^boreas"), re.compile("^aurora")])
             await expect(page.locator("details:not([open])")).to_have_count(0)  # what was unfolded stays so
             await expect(page.get_by_role("status")).to_have_text("2 of 2 models")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_the_static_site_is_read_on_a_phone(
+    browser: Browser, tmp_path: Path, scheme: Literal["light", "dark"]
+) -> None:
+    board = a_board()
+    categories = {**board.categories, "maths & more": board.categories["overall"].model_copy(update={"raw": None})}
+    write_site(board.model_copy(update={"categories": categories}), tmp_path, "Board")
+    context = await browser.new_context(viewport={"width": 390, "height": 800}, color_scheme=scheme)
+    page = await context.new_page()
+    address = (tmp_path / "index.html").as_uri()
+    await page.goto(f"{address}#maths%20%26%20more")
+    try:
+        await expect(page.get_by_label("Category")).to_have_value("1")
+        await expect(page.get_by_role("heading", name="maths & more")).to_be_visible()
+        await page.get_by_label("Category").select_option("overall")
+        assert page.url == f"{address}#overall"
+
+        await page.get_by_role("searchbox", name="Filter").fill("nobody")
+        await expect(page.get_by_role("status")).to_have_text("No model matches.")
+        await page.get_by_role("searchbox", name="Filter").fill("aur")
+        await expect(page.get_by_role("status")).to_have_text("1 of 2 models")
+
+        closed = page.locator("details:not([open]) > summary:visible")
+        while await closed.count():
+            await closed.first.click()
+        await assert_accessible(page)
+        assert await fits(page)
+        drawn = page.locator(".fc-wide:visible, .fc-narrow:visible")
+        assert await drawn.count() == 3  # ratings; against votes and against price
+        assert await drawn.evaluate_all(INSIDE)
+        await page.set_viewport_size({"width": 1280, "height": 800})
+        assert await page.locator(".fc-wide:visible").count() == 3
+        assert await page.locator(".fc-narrow:visible").count() == 0
+    finally:
+        await context.close()
 
 
 async def test_consent_is_given_once_and_not_by_escape(browser: Browser, tmp_path: Path) -> None:

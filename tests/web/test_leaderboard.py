@@ -35,6 +35,7 @@ from tests.web.arena_site import serving, site, staged, visitors_of
 DATA = Path(__file__).parent.parent / "data" / "leaderboard"
 CATALOGUE = Catalogue.load()
 ENGLISH = CATALOGUE.of("en")
+WHOLE = r"<svg (?![^>]*fc-narrow)"  # of charts that are drawn twice, the one for wide screens
 
 
 def votes(
@@ -134,10 +135,10 @@ async def test_the_live_table_shows_ratings_with_all_that_the_votes_leave_open()
     assert column(html, 2) == ["1095", "905"]
     low, high = map(int, column(html, 3)[0].split(" – "))
     assert low < 1000 < 1095 < high
-    assert [column(html, at) for at in (4, 5, 6)] == [["4", "4"], ["75.0%", "25.0%"], ["1", "1"]]
+    assert [column(html, at) for at in (4, 5)] == [["4", "4"], ["75.0%", "25.0%"]]
     assert "4 so far" in html
     assert "Last vote: 2023-11-14 22:13 UTC." in html
-    assert heads(html) == ["Model", "Rank", "Rating", "95 % interval", "Votes", "Win rate", "Tier"]
+    assert heads(html) == ["Model", "Rank", "Rating", "95 % interval", "Votes", "Win rate"]
 
 
 async def test_what_is_known_of_models_stands_beside_their_ratings() -> None:
@@ -145,7 +146,7 @@ async def test_what_is_known_of_models_stands_beside_their_ratings() -> None:
     html = await Leaderboard(files, of(*votes(1, left="gpt-4o", right="secret"))).html(ADA, "default", ENGLISH)
     assert column(html, 0) == ["GPT-4o preliminary no upper bound yet", "secret preliminary no lower bound yet"]
     assert heads(html)[-2:] == ["Organization", "License"]
-    assert [column(html, at) for at in (7, 8)] == [["OpenAI", "–"], ["Proprietary", "–"]]
+    assert [column(html, at) for at in (6, 7)] == [["OpenAI", "–"], ["Proprietary", "–"]]
     assert column(html, 3)[0].endswith(" – ∞")
 
 
@@ -153,7 +154,7 @@ async def test_models_that_never_met_stand_in_groups() -> None:
     apart = of(*votes(2), *votes(1, left="kite", right="lark"), *votes(1, left="lark", right="kite"))
     html = await Leaderboard(Results(), apart).html(ADA, "default", ENGLISH)
     assert heads(html)[-1] == "Group"
-    assert column(html, 7) == ["1", "1", "2", "2"]
+    assert column(html, 6) == ["1", "1", "2", "2"]
     assert "Ratings and ranks compare within a group only" in html
 
 
@@ -179,6 +180,7 @@ async def test_without_votes_there_is_an_invitation() -> None:
     assert "Start a battle: yours is the first." in html
     assert "<table" not in html
     assert "<details" not in html
+    assert "data-text" not in html  # the page's script would fill it with a text of that name
 
 
 async def test_names_of_models_are_text() -> None:
@@ -195,7 +197,7 @@ async def test_charts_are_drawn_when_they_are_asked_for(name: str) -> None:
     board = Leaderboard(Results(), live)
     assert f'data-chart="{name}"' in await board.html(ADA, "default", ENGLISH)
     drawn = await board.chart(ADA, "default", ENGLISH, Chosen(), name)
-    assert drawn.count("<svg") == 1
+    assert len(re.findall(WHOLE, drawn)) == 1
     assert "aurora" in drawn
     for wrong in ("nothing", "panels"):
         with pytest.raises(NotFound):
@@ -220,12 +222,15 @@ async def test_a_board_from_a_file_shows_all_that_it_says(tmp_path: Path) -> Non
         "Published board: Overall",
         "If 7 votes (3.50% of all) had gone the other way, boreas would be first instead of aurora.",
         "no number would do",
-        "Length", "12.5",  # a coefficient
+        "Length", "+12.5", "+10.0 to +15.0",  # a coefficient
+        "+9.0 to +21.0",  # bias
         "Left side", "standing on the left",
         "best of several", "aurora-a (40), aurora-b (60)",
         "Self play", "a model against itself",
         "3 voters with 11 votes", "at most 10 of 100 honest voters",
-        "fastchat leaderboard verify board.json", "abc123",
+        "These ratings are without control for style.",
+        "<code>fastchat leaderboard verify board.json</code>",
+        "<code>fastchat leaderboard verify board.json --votes FILE</code>", "abc123",
         "“Both are bad” is left out; it is 5.0% of the votes.",
     ):  # fmt: skip
         assert said in html, said
@@ -233,8 +238,39 @@ async def test_a_board_from_a_file_shows_all_that_it_says(tmp_path: Path) -> Non
     assert column(raw, 0) == ["boreas", "aurora"]
     assert '<option value="raw" selected>As voted</option>' in raw
     facts = await board.chart(ADA, "default", ENGLISH, Chosen(), "facts")
-    assert facts.count("<svg") == 2
+    assert len(re.findall(WHOLE, facts)) == 2
     assert "Price of a million tokens" in facts
+
+
+async def test_tiers_are_shown_where_there_are_several() -> None:
+    one = await Leaderboard(Results(), live).html(ADA, "default", ENGLISH)
+    assert "Tier" not in one
+    apart = await Leaderboard(Results(), of(*votes(400), *votes(100, Outcome.RIGHT))).html(ADA, "default", ENGLISH)
+    assert heads(apart)[-1] == "Tier"
+    assert column(apart, 6) == ["1", "2"]
+    assert "Within a tier some may be told apart, too" in apart
+
+
+async def test_panels_of_all_votes_say_so_in_a_category(tmp_path: Path) -> None:
+    board = a_board()
+    board = board.model_copy(update={"categories": {**board.categories, "coding": board.categories["overall"]}})
+    shown = Leaderboard(read_results(written(board.sealed(), tmp_path)), None)
+    told = "This is of all votes, not only of this category"
+    assert told not in await shown.html(ADA, "default", ENGLISH)
+    html = await shown.html(ADA, "default", ENGLISH, Chosen(category="coding"))
+    panels = dict(re.findall(r'<details data-panel="(\w+)">(.*?)</details>', html, re.DOTALL))
+    assert {name for name, inside in panels.items() if told in inside} == {
+        "variants", "bias", "cleaning", "quarantine"
+    }  # fmt: skip
+
+
+async def test_all_ratings_are_drawn_and_maps_say_what_is_left_out() -> None:
+    many = of(*(vote for at in range(70) for vote in votes(1, left=f"model-{at:02}", right="zephyr")))
+    board = Leaderboard(Results(), many)
+    drawn = await board.chart(ADA, "default", ENGLISH, Chosen(), "ratings")
+    assert all(f"model-{at:02}" in drawn for at in range(70))
+    assert "are drawn" not in drawn
+    assert "25 of 71 models are drawn" in await board.chart(ADA, "default", ENGLISH, Chosen(), "battles")
 
 
 async def test_files_give_the_other_tables() -> None:

@@ -2,6 +2,7 @@
 
 Ink is the page's own (`currentColor`), so they are right in light and dark. A page may set `--chart-accent` and
 `--chart-other`, and `--chart-1` to `--chart-8` for lines. What a mark says in full is told when it is pointed at.
+Text is not to shrink on a phone: charts that can be narrow are drawn a second time (`WIDE`, `NARROW`).
 """
 
 import html
@@ -10,14 +11,20 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple, Protocol
 
-WIDTH = 720
+from fastchat.arena.leaderboard.board import EARLIEST
+
+WIDTH, NARROW_WIDTH = 720, 340
+WIDE, NARROW = "fc-wide", "fc-narrow"  # classes; a page shows one of the two
 _ROW = 22
 _TEXT = 12
 _LONGEST = 30  # characters of a name
-_PER_LETTER = 6.6  # pixels, about
+_LEANING = math.radians(60)  # of names above columns
+_PER_LETTER = 6.8  # pixels, about
+_WIDE_LETTERS = frozenset("mwMWNOQGDHU@%&…")
 ACCENT = "var(--chart-accent, #0f9d8a)"
 OTHER = "var(--chart-other, #d9822b)"
 _LINES = ("#0f9d8a", "#d9822b", "#7d6bd1", "#d1558f", "#4f8fd6", "#8aa328", "#c0504d", "#8c8c8c")
+MOST_LINES = len(_LINES)
 _DASHES = ("none", "6 3", "2 3", "8 3 2 3")  # lines differ without their colour, too
 
 
@@ -60,7 +67,7 @@ class Dot(NamedTuple):
 
 
 class Moment(NamedTuple):
-    at: float  # UTC seconds
+    at: float  # UTC seconds; all before it counts
     ratings: Mapping[str, float]
 
 
@@ -68,22 +75,27 @@ def ratings(rows: Sequence[Interval], title: str) -> str:
     """A line a model: its rating as a dot on its interval."""
     if not rows:
         return ""
-    left = _label_width(row.name for row in rows)
-    axis = _Axis(min(row.lower for row in rows), max(row.upper for row in rows), left, WIDTH - 16)
+    return _ratings(rows, title, WIDTH) + _ratings(rows, title, NARROW_WIDTH)
+
+
+def _ratings(rows: Sequence[Interval], title: str, width: float) -> str:
+    names = [_fitting(row.name, width * 0.45) for row in rows]
+    left = _label_width(names)
+    axis = _Axis(min(row.lower for row in rows), max(row.upper for row in rows), left, width - 16)
     height = len(rows) * _ROW + 40
     marks = [*axis.below(8, height - 28)]
-    for at, row in enumerate(rows):
+    for at, (row, name) in enumerate(zip(rows, names, strict=True)):
         y = 8 + _ROW * (at + 0.5)
         said = f"{row.name}: {row.rating:.1f} ({row.lower:.1f} – {row.upper:.1f})"
         marks.append(
             _group(
                 said,
-                _text(left - 10, y + 4, _short(row.name), anchor="end"),
+                _text(left - 10, y + 4, name, anchor="end"),
                 _line(axis.at(row.lower), y, axis.at(row.upper), y, stroke=ACCENT, width=3, opacity=0.45),
                 _circle(axis.at(row.rating), y, 4, ACCENT),
             )
         )
-    return _svg(title, height, marks)
+    return _svg(title, height, marks, width)
 
 
 def win_rates(names: Sequence[str], pairs: Iterable[Pair], title: str) -> str:
@@ -122,9 +134,10 @@ class _Cell(NamedTuple):
 def _heat_map(names: Sequence[str], cells: Mapping[tuple[str, str], _Cell], title: str) -> str:
     if not names:
         return ""
-    left = _label_width(names)
-    side = max(14.0, min(34.0, (WIDTH - left - 8) / len(names)))
-    top, width = left * 0.85, left + side * len(names) + 8
+    left = _label_width(map(_short, names))
+    leaning = left * math.cos(_LEANING)  # how far the last column's name reaches to the right
+    side = max(14.0, min(34.0, (WIDTH - left - leaning) / len(names)))
+    top, width = left * math.sin(_LEANING), left + side * len(names) + leaning
     marks = []
     for at, name in enumerate(names):
         middle = side * (at + 0.5)
@@ -140,7 +153,7 @@ def _heat_map(names: Sequence[str], cells: Mapping[tuple[str, str], _Cell], titl
             if side >= 22:
                 inside.append(_text(at_x + side / 2, at_y + side / 2 + 3.5, cell.text, anchor="middle", size=10))
             marks.append(_group(cell.said, *inside))
-    return _svg(title, top + side * len(names) + 8, marks, max(width, WIDTH))
+    return _svg(title, top + side * len(names) + 8, marks, width, kind="")
 
 
 def scatter(
@@ -156,12 +169,27 @@ def scatter(
     dots = [dot for dot in dots if math.isfinite(dot.x) and (dot.x > 0 or not is_log)]
     if not dots:
         return ""
-    height, left, bottom = 420, 64, 372
-    x_axis = _Axis(min(dot.x for dot in dots), max(dot.x for dot in dots), left, WIDTH - 24, is_log=is_log)
+    return "".join(
+        _scatter(dots, title, x_label, y_label, better, is_log=is_log, width=width) for width in (WIDTH, NARROW_WIDTH)
+    )
+
+
+def _scatter(
+    dots: Sequence[Dot],
+    title: str,
+    x_label: str,
+    y_label: str,
+    better: Literal["less", "more"] | None,
+    *,
+    is_log: bool,
+    width: float,
+) -> str:
+    height, left, right, bottom = 420, 64 if width == WIDTH else 46, width - 24, 372
+    x_axis = _Axis(min(dot.x for dot in dots), max(dot.x for dot in dots), left, right, is_log=is_log)
     y_axis = _Axis(min(dot.y for dot in dots), max(dot.y for dot in dots), bottom, 20)
     front = pareto_front(dots, better) if better else []
-    marks = [*x_axis.below(20, bottom), *y_axis.beside(left, WIDTH - 24)]
-    marks.append(_text((left + WIDTH - 24) / 2, height - 6, x_label, anchor="middle"))
+    marks = [*x_axis.below(20, bottom), *y_axis.beside(left, right)]
+    marks.append(_text((left + right) / 2, height - 6, x_label, anchor="middle"))
     marks.append(_text(left, 12, y_label))
     if len(front) > 1:
         path = " ".join(f"{_px(x_axis.at(dot.x))},{_px(y_axis.at(dot.y))}" for dot in front)
@@ -169,19 +197,20 @@ def scatter(
             f'<polyline points="{path}" fill="none" stroke="{OTHER}" stroke-width="1.5" stroke-dasharray="4 3"/>'
         )
     named = {dot.name for dot in (front or sorted(dots, key=lambda dot: -dot.y)[:12])}
-    taken: list[tuple[float, float]] = []
+    taken: list[tuple[float, float, float]] = []
     for dot in dots:
         x, y = x_axis.at(dot.x), y_axis.at(dot.y)
         said = f"{dot.name}: {y_label} {dot.y:.0f}, {x_label} {dot.x:,.4g}"
         inside = [_circle(x, y, 4.5, OTHER if dot in front else ACCENT)]
-        if dot.name in named and all(abs(x - other) > 90 or abs(y - above) > 12 for other, above in taken):
-            is_right = x > WIDTH - 200
-            inside.append(
-                _text(x - 8 if is_right else x + 8, y - 6, _short(dot.name), anchor="end" if is_right else "")
-            )
-            taken.append((x, y))
+        name = _fitting(dot.name, max(x - 8, width - x - 8))
+        is_right = x + 8 + _wide(name) > width
+        start = x - 8 - _wide(name) if is_right else x + 8
+        end = start + _wide(name)
+        if dot.name in named and all(end < other or start > last or abs(y - at) > 12 for other, last, at in taken):
+            inside.append(_text(x - 8 if is_right else x + 8, y - 6, name, anchor="end" if is_right else ""))
+            taken.append((start, end, y))
         marks.append(_group(said, *inside))
-    return _svg(title, height, marks)
+    return _svg(title, height, marks, width)
 
 
 def pareto_front(dots: Sequence[Dot], better: Literal["less", "more"]) -> list[Dot]:
@@ -196,11 +225,17 @@ def pareto_front(dots: Sequence[Dot], better: Literal["less", "more"]) -> list[D
 
 def history(moments: Sequence[Moment], names: Sequence[str], title: str) -> str:
     """Ratings over time, a line a model; as many as can be told apart."""
-    names = [name for name in names if any(name in moment.ratings for moment in moments)][: len(_LINES)]
+    names = [name for name in names if any(name in moment.ratings for moment in moments)][:MOST_LINES]
     values = [moment.ratings[name] for moment in moments for name in names if name in moment.ratings]
     if len(moments) < 2 or not values:
         return ""
-    height, left, right, bottom = 380, 56, WIDTH - 190, 340
+    return "".join(_history(moments, names, values, title, width) for width in (WIDTH, NARROW_WIDTH))
+
+
+def _history(moments: Sequence[Moment], names: Sequence[str], values: Sequence[float], title: str, width: float) -> str:
+    """Names stand at the lines' ends; in a narrow one below them."""
+    is_wide = width == WIDTH
+    height, left, right, bottom = 380, 56 if is_wide else 46, width - 190 if is_wide else width - 16, 340
     x_axis = _Axis(moments[0].at, moments[-1].at, left, right)
     y_axis = _Axis(min(values), max(values), bottom, 16)
     marks = [*y_axis.beside(left, right), *_days(moments, x_axis, bottom)]
@@ -218,17 +253,18 @@ def history(moments: Sequence[Moment], names: Sequence[str], title: str) -> str:
             )
         )
         ends.append((y_axis.at(seen[-1][1]), name, colour))
-    lowest = 0.0
+    x, lowest = (right + 12, 0.0) if is_wide else (left, bottom + 30.0)
     for y, name, colour in sorted(ends):
         lowest = max(y, lowest + 15)
-        marks.append(_circle(right + 12, lowest, 4, colour))
-        marks.append(_text(right + 22, lowest + 4, _short(name, 24)))
-    return _svg(title, max(height, lowest + 12), marks)
+        marks.append(_circle(x, lowest, 4, colour))
+        marks.append(_text(x + 10, lowest + 4, _fitting(name, width - x - 14)))
+    return _svg(title, max(height, lowest + 12), marks, width)
 
 
 def _days(moments: Sequence[Moment], axis: "_Axis", bottom: float) -> Iterator[str]:
     for at, anchor in ((moments[0].at, "start"), (moments[-1].at, "end")):
-        yield _text(axis.at(at), bottom + 20, f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d}", anchor=anchor)
+        day = datetime.fromtimestamp(max(at - 1, EARLIEST), UTC)  # the midnight after a day is that day's end
+        yield _text(axis.at(at), bottom + 20, f"{day:%Y-%m-%d}", anchor=anchor)
 
 
 class _Axis:
@@ -241,6 +277,7 @@ class _Axis:
         margin = (last - first) * 0.04 or max(abs(first) * 0.01, 0.1)
         self._low, self._high = first - margin, last + margin
         self._start, self._end = start, end
+        self._most = max(2, min(6, int(abs(end - start) / 48)))  # marks whose numbers stand apart
 
     def at(self, value: float) -> float:
         share = (self._scale(value) - self._low) / (self._high - self._low)
@@ -251,10 +288,10 @@ class _Axis:
             powers = range(math.floor(self._low), math.ceil(self._high) + 1)
             marks = [digit * 10.0**power for power in powers for digit in (1, 2, 5)]
             inside = [mark for mark in marks if self._low <= math.log10(mark) <= self._high]
-            if len(inside) > 9:
+            if len(inside) > self._most:
                 return [mark for mark in inside if f"{mark:e}".startswith("1.")]
-            return inside if len(inside) > 2 else _round_marks(10**self._low, 10**self._high)
-        return _round_marks(self._low, self._high)
+            return inside if len(inside) > 2 else _round_marks(10**self._low, 10**self._high, self._most)
+        return _round_marks(self._low, self._high, self._most)
 
     def below(self, top: float, bottom: float) -> Iterator[str]:
         for tick in self.ticks():
@@ -269,8 +306,8 @@ class _Axis:
             yield _text(left - 8, y + 4, _brief(tick), anchor="end", opacity=0.75)
 
 
-def _round_marks(low: float, high: float) -> list[float]:
-    step = _round_step((high - low) / 6)
+def _round_marks(low: float, high: float, most: int) -> list[float]:
+    step = _round_step((high - low) / most)
     return [step * number for number in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
@@ -286,7 +323,23 @@ def _brief(number: float) -> str:
 
 
 def _label_width(names: Iterable[str]) -> float:
-    return 16 + _PER_LETTER * max(len(_short(name)) for name in names)
+    return 16 + max(map(_wide, names))
+
+
+def _wide(text: str) -> float:
+    """Pixels, about: whose letters they are drawn in, only the reader's browser knows."""
+    return sum(
+        13 if ord(letter) > 0x2E7F else 10 if letter in _WIDE_LETTERS else 8 if letter.isupper() else _PER_LETTER
+        for letter in text
+    )
+
+
+def _fitting(name: str, room: float) -> str:
+    """As much of it as there is room for."""
+    longest = _LONGEST
+    while longest > 4 and _wide(_short(name, longest)) > room:
+        longest -= 1
+    return _short(name, longest)
 
 
 def _short(name: str, longest: int = _LONGEST) -> str:
@@ -302,11 +355,12 @@ def _px(number: float) -> str:
     return f"{number:.1f}".removesuffix(".0")
 
 
-def _svg(title: str, height: float, marks: Iterable[str], width: float = WIDTH) -> str:
+def _svg(title: str, height: float, marks: Iterable[str], width: float, kind: str | None = None) -> str:
+    kind = (WIDE if width == WIDTH else NARROW) if kind is None else kind
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" class="fc-chart" aria-label="{escaped(title)}" '
-        f'viewBox="0 0 {_px(width)} {_px(height)}" width="{_px(width)}" height="{_px(height)}" font-size="{_TEXT}">'
-        f"<title>{escaped(title)}</title>{''.join(marks)}</svg>"
+        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" class="{f"fc-chart {kind}".strip()}" '
+        f'aria-label="{escaped(title)}" viewBox="0 0 {_px(width)} {_px(height)}" width="{_px(width)}" '
+        f'height="{_px(height)}" font-size="{_TEXT}"><title>{escaped(title)}</title>{"".join(marks)}</svg>'
     )
 
 

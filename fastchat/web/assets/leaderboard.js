@@ -77,7 +77,7 @@ const refresh = async (section) => {
     const is = fresh.querySelector(`[data-panel="${panel.dataset.panel}"] .fc-board-inside`);
     panel.querySelector(".fc-board-inside").replaceWith(is);
   }
-  section.querySelector(".fc-board-count").dataset.text = fresh.querySelector(".fc-board-count").dataset.text;
+  section.querySelector(".fc-board-count").dataset.count = fresh.querySelector(".fc-board-count").dataset.count;
   if (sorted) arrange(section.querySelector(".fc-board-main thead tr").cells[sorted.at], sorted.order);
   filter(section.querySelector("input[type=search]").value);
   await draw();
@@ -95,7 +95,7 @@ const chosen = () => {
 const count = () => {
   const told = place.querySelector(".fc-board-count");
   const rows = [...place.querySelectorAll(".fc-board-main tbody tr")];
-  if (told) told.textContent = rows.length ? told.dataset.text.replace("#", rows.filter((row) => !row.hidden).length) : "";
+  if (told) told.textContent = rows.length ? told.dataset.count.replace("#", rows.filter((row) => !row.hidden).length) : "";
 };
 
 const filter = (text) => {

@@ -56,10 +56,18 @@
     // Gradio says so of its first tab as well, before the address has been read.
     if (!views.length || find(`#fc-tab-${view}-button`)?.ariaSelected !== "true") return;
     active = view;
+    showTab();
     history.replaceState(null, "", addressOf(view, places[view] ?? ""));
     markCurrent();
     refresh();
   };
+  // On a phone not all tabs fit.
+  const showTab = () => {
+    const tab = find(`#fc-tab-${active}-button`);
+    const bar = tab?.closest(".tab-container");
+    if (bar) bar.scrollLeft += tab.getBoundingClientRect().left - bar.getBoundingClientRect().left - (bar.clientWidth - tab.offsetWidth) / 2;
+  };
+  addEventListener("resize", showTab);
   window.fcPlace = () => wanted().place;
   window.fcMoved = (id, place) => {
     const view = id.replace(/^fc-|-place$/g, "");

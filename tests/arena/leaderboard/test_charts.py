@@ -41,24 +41,59 @@ DRAWN = {
 }
 
 
+def drawings(svg: str) -> list[ElementTree.Element]:
+    """One, or a wide and a narrow one."""
+    return list(ElementTree.fromstring(f"<both>{svg}</both>"))
+
+
 def texts(svg: str) -> list[str]:
-    return [element.text or "" for element in ElementTree.fromstring(svg).iter() if element.text]
+    return [element.text for drawing in drawings(svg) for element in drawing.iter() if element.text]
 
 
 @pytest.mark.parametrize("svg", DRAWN.values(), ids=DRAWN)
 def test_every_chart_is_harmless_and_has_a_name(svg: str) -> None:
-    root = ElementTree.fromstring(svg)
-    kinds = {element.tag.rpartition("}")[2] for element in root.iter()}
-    assert kinds <= {"svg", "title", "g", "text", "line", "circle", "rect", "polyline"}
-    assert root.get("role") == "img"
-    assert root[0].tag.endswith("title")
-    assert root[0].text == root.get("aria-label") == EVIL.replace("\x00", "").replace("\x1b", "")
-    assert not any(name.startswith("on") or name == "href" for element in root.iter() for name in element.attrib)
+    for root in drawings(svg):
+        kinds = {element.tag.rpartition("}")[2] for element in root.iter()}
+        assert kinds <= {"svg", "title", "g", "text", "line", "circle", "rect", "polyline"}
+        assert root.get("role") == "img"
+        assert root[0].tag.endswith("title")
+        assert root[0].text == root.get("aria-label") == EVIL.replace("\x00", "").replace("\x1b", "")
+        assert not any(name.startswith("on") or name == "href" for element in root.iter() for name in element.attrib)
     assert "nan" not in svg.replace("font", "")
 
 
-def test_ratings_are_placed_by_their_size() -> None:
-    root = ElementTree.fromstring(DRAWN["ratings"])
+@pytest.mark.parametrize("name", ["ratings", "scatter", "history"])
+def test_a_phone_gets_a_drawing_of_its_own(name: str) -> None:
+    wide, narrow = drawings(DRAWN[name])
+    assert (wide.get("class"), narrow.get("class")) == ("fc-chart fc-wide", "fc-chart fc-narrow")
+    assert float(narrow.get("width", "")) < 350
+    for drawing in (wide, narrow):
+        width = float(drawing.get("width", ""))
+        places = [float(element.get("cx", "")) for element in drawing.iter() if element.tag.endswith("circle")]
+        assert places
+        assert all(0 < place < width for place in places)
+
+
+def test_names_above_the_columns_of_a_map_are_whole() -> None:
+    [drawing] = drawings(charts.win_rates(["M" * 25, "W" * 25], [Pair("M" * 25, "W" * 25, 2, 1, 1)], "t"))
+    turned = [element for element in drawing.iter() if element.get("transform")]
+    assert len(turned) == 2
+    for element in turned:
+        length = 10 * len(element.text or "")  # letters of 10 pixels, at 60 degrees
+        assert float(element.get("x", "")) + length / 2 < float(drawing.get("width", ""))
+        assert float(element.get("y", "")) > length * 0.86
+
+
+def test_a_day_is_named_by_itself_and_not_by_the_midnight_after_it() -> None:
+    midnights = [Moment(1_699_920_000.0, {"ace": 1000}), Moment(1_700_006_400.0, {"ace": 1010})]
+    said = texts(charts.history(midnights, ["ace"], "t"))
+    assert {"2023-11-13", "2023-11-14"} <= set(said)
+    assert "2023-11-15" not in said
+
+
+@pytest.mark.parametrize("at", [0, 1])
+def test_ratings_are_placed_by_their_size(at: int) -> None:
+    root = drawings(DRAWN["ratings"])[at]
     dots = [float(element.get("cx", "")) for element in root.iter() if element.tag.endswith("circle")]
     bars = [
         (float(element.get("x1", "")), float(element.get("x2", "")))
@@ -93,10 +128,10 @@ def test_pareto_front_is_what_nothing_beats() -> None:
     "dots", [[Dot("one", 5, 1000)], [Dot("x", 1, 1), Dot("y", 1, 1)], [Dot("x", 1e-6, 1), Dot("y", 1e9, 2)]]
 )
 def test_scatter_of_few_or_far_apart(dots: list[Dot]) -> None:
-    root = ElementTree.fromstring(charts.scatter(dots, "t", "x", "y", better="less"))
-    places = [float(element.get("cx", "")) for element in root.iter() if element.tag.endswith("circle")]
-    assert len(places) == len(dots)
-    assert all(0 < place < charts.WIDTH for place in places)
+    for root in drawings(charts.scatter(dots, "t", "x", "y", better="less")):
+        places = [float(element.get("cx", "")) for element in root.iter() if element.tag.endswith("circle")]
+        assert len(places) == len(dots)
+        assert all(0 < place < float(root.get("width", "")) for place in places)
 
 
 def test_nothing_to_draw_is_nothing() -> None:

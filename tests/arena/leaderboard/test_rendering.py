@@ -90,6 +90,33 @@ def test_the_page_has_every_rating(board: Board) -> None:
             assert f"+{row.upper - row.rating:.0f} / −{row.rating - row.lower:.0f}" in read.texts
 
 
+def test_the_page_explains_its_table_and_leaves_out_what_says_nothing(board: Board) -> None:
+    text = page(board, "Board")
+    assert "95 % interval" in text
+    assert "How to read this table" in text
+    assert "<p>This is of all votes, whichever category is chosen above.</p>" in text
+    overall = board.categories[OVERALL]
+    alike = tuple(row.model_copy(update={"tier": 1}) for row in overall.models)
+    one = overall.model_copy(update={"models": alike, "raw": None, "votes": 1, "how": "what is in it."})
+    parameters = {**board.parameters, "confidence": 0.8}
+    small = board.model_copy(update={"categories": {OVERALL: one}, "facts": {}, "parameters": parameters})
+    text = page(small, "Board")
+    assert f"1 vote on {len(alike)} models, 1 category." in text
+    assert "what is in it.." not in text
+    assert "80 % interval" in text
+    for absent in (">Tier<", ">Organization<", ">License<", "<select", "whichever category"):
+        assert absent not in text
+
+
+def test_every_rating_is_drawn_and_maps_say_what_is_left_out(board: Board) -> None:
+    overall = board.categories[OVERALL]
+    many = tuple(overall.models[0].model_copy(update={"name": f"model-{at}"}) for at in range(70))
+    category = overall.model_copy(update={"models": many, "raw": None})
+    text = page(board.model_copy(update={"categories": {OVERALL: category}}), "Board")
+    assert text.count("<title>model-69: ") == 4  # its rating and its votes, for wide screens and for narrow ones
+    assert "25 of 70 models are drawn: the first ones." in text
+
+
 def test_the_site_stays_in_its_folder(board: Board, tmp_path: Path) -> None:
     written = write_site(board, tmp_path / "site", "Board")
     assert {file.parent for file in written} == {tmp_path / "site"}

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from fastchat.arena.leaderboard.charts import escaped
 
-__all__ = ["Cell", "Head", "dashed", "escaped", "paragraph", "table"]
+__all__ = ["Cell", "Head", "counted", "dashed", "escaped", "paragraph", "signed", "table"]
 
 
 class Head(NamedTuple):
@@ -52,6 +52,16 @@ def _cells(heads: Sequence[Head], row: Sequence[Cell]) -> Iterable[str]:
 def dashed(number: float | None, form: str) -> Cell:
     """A number, or a dash that is sorted last."""
     return Cell("–", float("-inf")) if number is None else Cell(format(number, form), number)
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    return f"{number:,} {one if number == 1 else many or f'{one}s'}"
+
+
+def signed(number: float) -> str:
+    """With a sign that is as wide as a digit; nothing has none."""
+    written = f"{number:+.1f}"
+    return written[1:] if float(written) == 0 else written.replace("-", "−")
 
 
 def paragraph(text: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from fastchat.arena.leaderboard.board import OVERALL, Board
 from fastchat.arena.leaderboard.rendering import views
 from fastchat.arena.leaderboard.rendering.csv import csv_table
-from fastchat.arena.leaderboard.rendering.html import escaped
+from fastchat.arena.leaderboard.rendering.html import counted, escaped
 from fastchat.arena.leaderboard.rendering.lines import lines
 
 BOARD_FILE, PAGE = "board.json", "index.html"
@@ -65,14 +65,16 @@ def _summary(board: Board) -> str:
     first = next(iter(board.categories.values()))
     overall = board.categories.get(OVERALL, first)
     return (
-        f'<p class="summary">{overall.votes:,} votes on {len(overall.models):,} models, '
-        f"{len(board.categories):,} categories. Built {built:%Y-%m-%d %H:%M} UTC.</p>"
+        f'<p class="summary">{counted(overall.votes, "vote")} on {counted(len(overall.models), "model")}, '
+        f"{counted(len(board.categories), 'category', 'categories')}. Built {built:%Y-%m-%d %H:%M} UTC.</p>"
     )
 
 
 def _controls(board: Board) -> str:
-    categories = "".join(f'<option value="{at}">{escaped(name)}</option>' for at, name in enumerate(board.categories))
-    controls = f'<label>Category<select id="category">{categories}</select></label>'
+    controls = ""
+    if len(board.categories) > 1:
+        options = "".join(f'<option value="{at}">{escaped(name)}</option>' for at, name in enumerate(board.categories))
+        controls = f'<label>Category<select id="category">{options}</select></label>'
     if any(category.raw is not None for category in board.categories.values()):
         controls += (
             '<label>Style<select id="style"><option value="controlled">controlled for</option>'
@@ -82,10 +84,13 @@ def _controls(board: Board) -> str:
     if names:
         options = "".join(f'<option value="{escaped(name)}">{escaped(name)}</option>' for name in names)
         controls += (
-            f'<label>Organisation<select id="organization"><option value="">all</option>{options}</select></label>'
+            f'<label>Organization<select id="organization"><option value="">all</option>{options}</select></label>'
         )
-    controls += '<label>Model<input id="search" type="search" autocomplete="off" spellcheck="false"></label>'
-    return f'<form class="controls" role="search" aria-label="What is shown">{controls}</form>'
+    controls += '<label>Filter<input id="search" type="search" autocomplete="off" spellcheck="false"></label>'
+    return (
+        f'<form class="controls" role="search" aria-label="What is shown">{controls}'
+        '<p id="found" role="status"></p></form>'
+    )
 
 
 def _views(board: Board) -> Iterator[str]:
@@ -93,7 +98,8 @@ def _views(board: Board) -> Iterator[str]:
         for style in ("controlled", "raw") if category.raw is not None else ("controlled",):
             shown = lines(board, name, raw=style == "raw")
             yield (
-                f'<section class="view" data-category="{at}" data-style="{style}" aria-label="{escaped(name)}">'
+                f'<section class="view" data-category="{at}" data-style="{style}" data-name="{escaped(name)}" '
+                f'aria-label="{escaped(name)}">'
                 f"{views.category(board, name, shown, is_raw=style == 'raw')}</section>"
             )
 

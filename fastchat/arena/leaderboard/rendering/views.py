@@ -6,53 +6,69 @@ from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 
 from fastchat.arena.leaderboard import charts
-from fastchat.arena.leaderboard.board import OVERALL, Board, CategoryBoard, ModelFacts
-from fastchat.arena.leaderboard.rendering.html import Cell, Head, dashed, escaped, paragraph, table
+from fastchat.arena.leaderboard.board import OVERALL, Board, CategoryBoard, ModelFacts, NeighbourRow
+from fastchat.arena.leaderboard.rendering.html import Cell, Head, counted, dashed, escaped, paragraph, signed, table
 from fastchat.arena.leaderboard.rendering.lines import Line, are_groups, lines
 
-_IN_MAPS, _IN_BARS = 25, 40  # models; more cannot be read
+_IN_MAPS = 25  # models; more cannot be read
 
 
 def category(board: Board, name: str, shown: Sequence[Line], *, is_raw: bool) -> str:
     found = board.categories[name]
-    parts = [f"<h2>{escaped(name)}</h2>", _said(found), _ratings(shown, name)]
-    parts += [_chart(title, drawn, is_open=at == 0) for at, (title, drawn) in enumerate(_charts(shown, found))]
+    parts = [f"<h2>{escaped(name)}</h2>", _said(found), _ratings(board, shown, name), _reading(board, shown, found)]
+    parts += [_ratings_chart(shown), *_maps(shown, found)]
     if not is_raw:
-        parts += [_neighbours(found), _coefficients(found)]
+        parts += [_neighbours(found), _coefficients(board, found)]
     return "".join(parts)
 
 
 def _said(found: CategoryBoard) -> str:
-    sentences = [f"{found.votes:,} votes, of which {found.both_bad_share:.1%} call both answers bad."]
+    sentences = [f"{counted(found.votes, 'vote')}; {found.both_bad_share:.1%} call both answers bad."]
     if found.how:
-        sentences.append(f"Which votes are in it: {found.how}.")
+        sentences.append(f"Which votes are in it: {found.how.rstrip('.')}.")
     if flip := found.top_flip:
         sentences.append(
-            f"{flip.votes:,} votes ({flip.share:.3%}) the other way round would put {flip.second} before {flip.first}."
+            f"{counted(flip.votes, 'vote')} ({flip.share:.3%}) the other way round would put {flip.second} before "
+            f"{flip.first}."
         )
     if len(found.components) > 1:
         sentences.append(f"The models are {len(found.components)} groups that never met; compare within a group only.")
     return "".join(map(paragraph, [" ".join(sentences), *found.notes]))
 
 
-def _ratings(shown: Sequence[Line], name: str) -> str:
-    groups = are_groups(shown)
+class _Columns(NamedTuple):
+    """Those that not every table has."""
+
+    tiers: bool
+    groups: bool
+    facts: bool
+
+
+def _columns(board: Board, shown: Sequence[Line]) -> _Columns:
+    return _Columns(
+        tiers=any(line.row.tier > 1 for line in shown),
+        groups=are_groups(shown),
+        facts=any(facts.organization or facts.license for facts in board.facts.values()),
+    )
+
+
+def _ratings(board: Board, shown: Sequence[Line], name: str) -> str:
+    has = _columns(board, shown)
     heads = [
         Head("Model"),
         Head("Rank", True, "All ranks that the votes leave open, for all models at once"),
         Head("Rating", True, "400 points are odds of ten to one"),
-        Head("Interval", True, "Of this model alone"),
+        Head(_interval(board), True, "Of this model alone"),
         Head("Votes", True),
         Head("Win rate", True, "Ties and both-bad are half a win"),
-        Head("Tier", True, "Models of different tiers are told apart for sure"),
-        *([Head("Group", True, "Only models of one group can be compared")] if groups else []),
-        Head("Organisation"),
-        Head("Licence"),
+        *([Head("Tier", True, "Models of different tiers are told apart for sure")] if has.tiers else []),
+        *([Head("Group", True, "Only models of one group can be compared")] if has.groups else []),
+        *([Head("Organization"), Head("License")] if has.facts else []),
     ]
-    return table(heads, (_row(line, groups) for line in shown), f"Ratings: {name}", kind="ratings")
+    return table(heads, (_row(line, has) for line in shown), f"Ratings: {name}", kind="ratings")
 
 
-def _row(line: Line, groups: bool) -> list[Cell]:
+def _row(line: Line, has: _Columns) -> list[Cell]:
     row, facts = line
     tag = ' <span class="tag">preliminary</span>' if row.preliminary else ""
     return [
@@ -62,34 +78,75 @@ def _row(line: Line, groups: bool) -> list[Cell]:
         Cell(line.spread, row.upper - row.lower),
         Cell(f"{row.votes:,}", row.votes),
         Cell(f"{row.win_rate:.1%}", row.win_rate),
-        Cell(str(row.tier), row.tier),
-        *([Cell(str(row.component + 1), row.component)] if groups else []),
-        Cell(facts.organization or "–"),
-        Cell(facts.license or "–"),
+        *([Cell(str(row.tier), row.tier)] if has.tiers else []),
+        *([Cell(str(row.component + 1), row.component)] if has.groups else []),
+        *([Cell(facts.organization or "–"), Cell(facts.license or "–")] if has.facts else []),
     ]
 
 
-def _charts(shown: Sequence[Line], found: CategoryBoard) -> Iterator[tuple[str, str]]:
+def _level(board: Board) -> str:
+    """Of confidence, in percent. Whoever wrote the file may have written anything."""
+    level = board.parameters.get("confidence")
+    return f"{(level if isinstance(level, float) else 0.95) * 100:g}"
+
+
+def _interval(board: Board) -> str:
+    return f"{_level(board)} % interval"
+
+
+def _reading(board: Board, shown: Sequence[Line], found: CategoryBoard) -> str:
+    has, level = _columns(board, shown), _level(board)
+    sentences = [
+        "Rating: how strong the votes say a model is, whomever it met; 400 points more are odds of ten to one.",
+        f"{_interval(board)}: how far above and below its rating a model lies, in {level} of 100 cases.",
+        "Rank: all places that the votes leave open; 1–3 means first, second or third. "
+        f"All ranks together are right in {level} of 100 cases.",
+        "Win rate: wins of all its votes, ties and both-bad as half a win; here opponents make a difference.",
+    ]
+    if has.tiers:
+        sentences.append(
+            "Tier: models of different tiers are told apart for certain. Within a tier some may be told apart, too; "
+            "the ranks show it."
+        )
+    if has.groups:
+        sentences.append("Group: not all models have met, directly or through others; compare within a group only.")
+    if found.raw is not None:
+        sentences.append("Style controlled: what length and markup bring is taken out; “as voted” is with it.")
+    if any(line.row.preliminary for line in shown):
+        sentences.append("Preliminary: the rating stands on few votes.")
+    return _panel("How to read this table", "".join(map(paragraph, sentences)))
+
+
+def _ratings_chart(shown: Sequence[Line]) -> str:
+    title = "Ratings and intervals"
+    return _chart(title, charts.ratings([line.row for line in shown], title), is_open=True)
+
+
+def _maps(shown: Sequence[Line], found: CategoryBoard) -> Iterator[str]:
     names = [line.row.name for line in shown[:_IN_MAPS]]
-    yield "Ratings with intervals", charts.ratings([line.row for line in shown[:_IN_BARS]], "Ratings with intervals")
+    told = _drawn(_IN_MAPS, len(shown)) + '<p class="aside">Scroll sideways to see all of it.</p>'
     title = "How often the model of the row wins against that of the column, in percent"
-    yield "Win rates", charts.win_rates(names, found.pairs, title)
-    yield "Votes of each pair", charts.battle_counts(names, found.pairs, "How many votes each pair has")
+    yield _chart("Who beats whom", charts.win_rates(names, found.pairs, title), told)
+    yield _chart("How often they met", charts.battle_counts(names, found.pairs, "How many votes each pair has"), told)
 
 
-def _chart(title: str, drawn: str, *, is_open: bool = False) -> str:
+def _drawn(most: int, models: int) -> str:
+    return paragraph(f"{most} of {models:,} models are drawn: the first ones.") if models > most else ""
+
+
+def _chart(title: str, drawn: str, told: str = "", *, is_open: bool = False) -> str:
     if not drawn:
         return ""
     start = "<details open>" if is_open else "<details>"
-    return f'{start}<summary>{escaped(title)}</summary><div class="scroll" tabindex="0">{drawn}</div></details>'
+    return f'{start}<summary>{escaped(title)}</summary>{told}<div class="scroll" tabindex="0">{drawn}</div></details>'
 
 
 def _neighbours(found: CategoryBoard) -> str:
     if not found.neighbours:
         return ""
     heads = [
-        Head("Model"), Head("and the next one"), Head("Points apart", True), Head("Better with probability", True),
-        Head("Told apart"), Head("Votes needed", True),
+        Head("Model"), Head("Next"), Head("Difference", True), Head("Chance that it is better", True),
+        Head("Told apart"), Head("Votes still needed", True),
     ]  # fmt: skip
     rows = [
         [
@@ -98,22 +155,28 @@ def _neighbours(found: CategoryBoard) -> str:
             Cell(f"{row.difference:.1f} ± {row.error:.1f}", row.difference),
             Cell(f"{row.probability:.1%}", row.probability),
             Cell("yes" if row.separated else "no"),
-            dashed(row.votes_needed, ",.0f"),
+            _needed(row),
         ]
         for row in found.neighbours
     ]
-    return _panel("What separates neighbours", table(heads, rows, "Neighbours"))
+    return _panel("How sure the order is", table(heads, rows, "Neighbours"))
 
 
-def _coefficients(found: CategoryBoard) -> str:
+def _needed(row: NeighbourRow) -> Cell:
+    if not row.separated and row.votes_needed is None:
+        return Cell("no number would do", float("inf"))
+    return dashed(None if row.separated else row.votes_needed, ",.0f")
+
+
+def _coefficients(board: Board, found: CategoryBoard) -> str:
     if not found.coefficients:
         return ""
-    heads = [Head("Style"), Head("Points for a standard deviation more", True), Head("Interval", True)]
+    heads = [Head("Style"), Head("Points for a standard deviation more", True), Head(_interval(board), True)]
     rows = [
         [
             Cell(row.name),
-            Cell(f"{row.estimate:+.1f}", row.estimate),
-            Cell(f"{row.lower:+.1f} to {row.upper:+.1f}", row.lower),
+            Cell(signed(row.estimate), row.estimate),
+            Cell(f"{signed(row.lower)} to {signed(row.upper)}", row.lower),
         ]
         for row in found.coefficients
     ]
@@ -126,7 +189,10 @@ def _panel(title: str, inside: str) -> str:
 
 def beside(board: Board) -> str:
     """What is said of all votes together."""
-    parts = [*(_chart(*one) for one in _scatters(board)), _history(board)]
+    parts = (
+        [paragraph("This is of all votes, whichever category is chosen above.")] if len(board.categories) > 1 else []
+    )
+    parts += [*(_chart(*one) for one in _scatters(board)), _history(board)]
     parts += [_bias(board), _variants(board), _quarantine(board), _cleaning(board), _made(board)]
     return f'<section class="beside"><h2>Behind the ratings</h2>{"".join(parts)}</section>'
 
@@ -163,28 +229,35 @@ def _history(board: Board) -> str:
         return ""
     last = moments[-1].ratings
     names = sorted(last, key=lambda name: -last[name])
-    return _chart("Ratings over time", charts.history(moments, names, "Ratings over time"))
+    told = paragraph(f"The ratings that all votes until the end of each day gave.{_uncontrolled(board)}")
+    told += _drawn(charts.MOST_LINES, len(names))
+    return _chart("Ratings over time", charts.history(moments, names, "Ratings over time"), told)
+
+
+def _uncontrolled(board: Board) -> str:
+    is_controlled = any(category.raw is not None for category in board.categories.values())
+    return " These ratings are without control for style." if is_controlled else ""
 
 
 def _bias(board: Board) -> str:
     if not board.bias:
         return ""
     heads = [
-        Head("What moves votes"), Head("Points", True), Head("Interval", True), Head("for"),
+        Head("Of what"), Head("For each"), Head("Points", True), Head(_interval(board), True),
         Head("Largest change if corrected", True), Head("Pairs that change places", True),
     ]  # fmt: skip
     rows = [
         [
             Cell(row.name),
-            Cell(f"{row.estimate:+.1f}", row.estimate),
-            Cell(f"{row.lower:+.1f} to {row.upper:+.1f}", row.lower),
             Cell(row.unit),
+            Cell(signed(row.estimate), row.estimate),
+            Cell(f"{signed(row.lower)} to {signed(row.upper)}", row.lower),
             Cell(f"{row.largest_change:.1f}", row.largest_change),
             Cell(str(row.order_changes), row.order_changes),
         ]
         for row in board.bias
     ]
-    return _panel("What moves votes besides the model", table(heads, rows, "Bias"))
+    return _panel("What else moves votes", table(heads, rows, "Bias"))
 
 
 def _variants(board: Board) -> str:
@@ -217,8 +290,9 @@ def _quarantine(board: Board) -> str:
     without = {row.name: row for row in found.models_without}
     state = "are left out of" if found.applied else "count in"
     said = (
-        f"{found.voters:,} voters with {found.votes:,} votes vote unlike all others, by a test that suspects an honest "
-        f"voter with a probability of {found.level:g} at most. Their votes {state} the ratings above."
+        f"A test found {counted(found.voters, 'voter')} with {counted(found.votes, 'vote')} that vote unlike others; "
+        f"it suspects an honest voter with a probability of {found.level:g} at most. Their votes {state} the ratings "
+        f"above.{_uncontrolled(board)}"
     )
     heads = [Head("Model"), Head("With them", True), Head("Without them", True)]
     rows = [
@@ -229,7 +303,9 @@ def _quarantine(board: Board) -> str:
         ]
         for row in found.models_with
     ]
-    return _panel("Unusual voters", paragraph(said) + (table(heads, rows, "With and without") if found.voters else ""))
+    return _panel(
+        "Votes in quarantine", paragraph(said) + (table(heads, rows, "With and without") if found.voters else "")
+    )
 
 
 def _cleaning(board: Board) -> str:
@@ -242,7 +318,7 @@ def _cleaning(board: Board) -> str:
         ]
         for step in board.cleaning
     ]
-    return _panel("Which votes count", table(heads, rows, "Cleaning")) if rows else ""
+    return _panel("What was left out, and why", table(heads, rows, "Cleaning")) if rows else ""
 
 
 def _made(board: Board) -> str:
@@ -250,4 +326,4 @@ def _made(board: Board) -> str:
     built = datetime.fromtimestamp(board.built_at, UTC).isoformat(timespec="seconds")
     text = json.dumps({"built_at": built, **made}, indent=1, ensure_ascii=False)
     lines_of_text = "\n".join(map(escaped, text.splitlines()))
-    return _panel("How it was made", f"<pre>{lines_of_text}</pre>")
+    return _panel("How it was made", f'<pre tabindex="0">{lines_of_text}</pre>')

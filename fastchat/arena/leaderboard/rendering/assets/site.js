@@ -2,6 +2,13 @@
 const find = (id) => document.getElementById(id);
 const views = [...document.querySelectorAll(".view")];
 
+// Which is shown stands in the address, so that it can be sent to others.
+const chosen = () => {
+  let name = "";
+  try { name = decodeURIComponent(location.hash.slice(1)); } catch {} // no address of ours
+  return views.find((view) => view.dataset.name === name)?.dataset.category;
+};
+
 const filter = () => {
   const words = (find("search").value.toLowerCase().match(/\S+/g) ?? []);
   const organization = find("organization")?.value;
@@ -11,10 +18,13 @@ const filter = () => {
     const isWanted = !organization || cells.at(-2) === organization;
     row.hidden = !isWanted || !words.every((word) => said.includes(word));
   }
+  const rows = [...document.querySelectorAll(".view:not([hidden]) .ratings tbody tr")];
+  const seen = rows.filter((row) => !row.hidden).length;
+  find("found").textContent = seen || !rows.length ? `${seen} of ${rows.length} models` : "No model matches.";
 };
 
 const show = () => {
-  const [category, style] = [find("category").value, find("style")?.value ?? "controlled"];
+  const [category, style] = [find("category")?.value ?? "0", find("style")?.value ?? "controlled"];
   const ofCategory = views.filter((view) => view.dataset.category === category);
   const wanted = ofCategory.find((view) => view.dataset.style === style) ?? ofCategory[0];
   for (const view of views) view.hidden = view !== wanted;
@@ -40,10 +50,21 @@ const sort = (head) => {
 };
 
 document.querySelector(".controls").addEventListener("submit", (event) => event.preventDefault());
-document.querySelector(".controls").addEventListener("input", () => { show(); filter(); });
+document.querySelector(".controls").addEventListener("input", (event) => {
+  show();
+  filter();
+  const name = views.find((view) => !view.hidden)?.dataset.name;
+  if (event.target.id === "category") history.replaceState(null, "", `#${encodeURIComponent(name)}`);
+});
+const follow = () => {
+  const category = chosen();
+  if (category && find("category")) find("category").value = category;
+  show();
+  filter();
+};
+addEventListener("hashchange", follow);
 document.addEventListener("click", (event) => {
   const button = event.target.closest("th button");
   if (button) sort(button.parentElement);
 });
-show();
-filter();
+follow();
