@@ -54,6 +54,7 @@ LONG = """Two intervals overlap if one begins **before the other ends**. After s
 | `[(1, 2), (3, 4)]` | `[(1, 2), (3, 4)]` |
 """
 SAYINGS = {"Qwen3 8B": SHORT, "Llama 3.1 8B": LONG}
+VOTES = ROOT / "tests" / "data" / "llmfao" / "crowd-comparisons.csv.gz"  # by Dmitry Ustalov, CC BY 4.0
 EARLIER = ["Explain attention to a pianist", "Plan a week in Lisbon", "Why is the sky dark at night?"]
 
 
@@ -99,14 +100,29 @@ async def upstream() -> AsyncIterator[str]:
         await serving
 
 
+def build_board(file: Path) -> None:
+    build = [sys.executable, "-m", "fastchat", "leaderboard", "build", "--votes", str(VOTES), "--output", str(file)]
+    subprocess.run([*build, "--columns", "model_a=left,model_b=right,voter=worker"], check=True, cwd=ROOT)
+
+
 @contextmanager
 def page_over(api_url: str) -> Iterator[str]:
     with tempfile.TemporaryDirectory() as folder:
+        board = Path(folder) / "board.json"
+        build_board(board)
         arenas = Path(folder) / "arenas.yaml"
         arenas.write_text("default: {integrity: {turns_per_minute: null, dwell_s: 0}}")
         command = [sys.executable, "-m", "fastchat", "web", "--arena", "--port", "0", "--arenas", str(arenas)]
         page = subprocess.Popen(
-            [*command, "--api-url", api_url, "--public-api-url", "https://fastchat.example"],
+            [
+                *command,
+                "--api-url",
+                api_url,
+                "--public-api-url",
+                "https://fastchat.example",
+                "--elo-results-file",
+                str(board),
+            ],
             stderr=subprocess.PIPE,
             text=True,
             env={**os.environ, "FASTCHAT_DATA_DIR": folder, "FASTCHAT_RUN_DIR": folder},
@@ -135,6 +151,7 @@ class Photographer:
         page = await context.new_page()
         await page.goto(f"{self._url}/?view={view}")
         await page.wait_for_function("document.querySelector('.fc-composer textarea[aria-label]')")
+        await page.get_by_role("button", name="I agree to the terms").click()
         await page.wait_for_timeout(1500)
         return page
 
@@ -178,6 +195,12 @@ async def take_all(photographer: Photographer) -> None:
     page = await photographer.open("battle", dark=True)
     await photographer.ask(page, QUESTION)
     await photographer.shoot(page, "battle-dark")
+
+    page = await photographer.open("leaderboard")
+    await page.get_by_label("Table").select_option("built")
+    await page.get_by_role("row").nth(20).wait_for()
+    await page.wait_for_timeout(500)
+    await photographer.shoot(page, "leaderboard")
 
     page = await photographer.open("battle", width=390, height=844)
     await photographer.ask(page, QUESTION)
