@@ -1,5 +1,6 @@
 """The page in a browser, in the words of a reader: ask, stop, vote, see."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -122,6 +123,7 @@ async def open_in(
     opened.page.on("console", lambda message: _note_complaint(opened, message))
     opened.page.on("pageerror", lambda error: opened.complaints.append(str(error)))
     await agree(context, url)
+    await until_known(context, url, of)
     await opened.page.goto(f"{url}?view={view}{query}")
     if view == "battle":
         await expect(opened.box).to_be_visible()
@@ -129,6 +131,17 @@ async def open_in(
     else:
         await expect(opened.tab.get_by_role("combobox").first).not_to_have_value("")
     return opened
+
+
+async def until_known(context: BrowserContext, url: str, names: tuple[str, ...]) -> None:
+    """The server looks for models now and then, and a battle that begins before has nobody to draw from."""
+    arena = url.partition("/a/")[2].strip("/") or "default"
+    models = f"{url}/api/arena/models?arena={arena}"
+    async with asyncio.timeout(PATIENCE_MS / 1000):
+        while (reply := await context.request.get(models)).ok:
+            if set(names) <= {model["name"] for model in await reply.json()}:
+                break
+            await asyncio.sleep(0.05)
 
 
 async def agree(context: BrowserContext, url: str) -> None:
