@@ -51,6 +51,8 @@ flags, files and printouts as FastChat had them.
 | `python3 -m fastchat.llm_judge.gen_judgment` | `fastchat bench judge`, by `gpt-4` if not told |
 | `python3 -m fastchat.llm_judge.show_result` | FastChat's; of a folder: `fastchat bench show` |
 | `python3 -m fastchat.llm_judge.compute_agreement` | FastChat's; also `fastchat bench show --votes` |
+| `python3 -m fastchat.llm_judge.qa_browser` | `fastchat bench browse` |
+| `python3 -m fastchat.llm_judge.download_mt_bench_pregenerated` | likewise |
 | `python3 -m fastchat.llm_judge.clean_judgment` | FastChat's; `fastchat bench` does not need it |
 """
 

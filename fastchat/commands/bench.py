@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 from pydantic import BeforeValidator, NonNegativeFloat, NonNegativeInt, PositiveInt
 from pydantic_settings import NoDecode, SettingsConfigDict
 
+from fastchat.commands.bench_compare import CompareSettings, compare
 from fastchat.commands.bench_progress import ProgressBars, begin, end
 from fastchat.commands.bench_results import CombineSettings, ShowSettings, combine, print_report, show
+from fastchat.commands.bench_site import BrowseSettings, ExportSettings, browse, export
 from fastchat.commands.bench_suites import CertifySettings, NewSettings, VerifySettings, certify, new, verify
 from fastchat.core import logs
 from fastchat.core.errors import FastChatError, SetupError
@@ -120,6 +122,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         "answer": _Action(AnswerSettings, _answer, "only have models answer"),
         "judge": _Action(JudgeSettings, _judge, "only judge answers that are there"),
         "show": _Action(ShowSettings, show, "show what judgments say, with intervals"),
+        "compare": _Action(CompareSettings, compare, "tell what another judge, other prompts or another run change"),
+        "browse": _Action(BrowseSettings, browse, "read questions, answers and judgments in a browser"),
+        "export": _Action(ExportSettings, export, "write them as pages that stand alone"),
         "combine": _Action(CombineSettings, combine, "make one judge of several: mean, majority or Dawid-Skene"),
         "new": _Action(NewSettings, new, "begin a set of questions of your own"),
         "certify": _Action(CertifySettings, certify, "sign a suite of questions, or results on it"),

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from io import SEEK_END, FileIO
 from pathlib import Path
 
 from fastchat.core.errors import SetupError
@@ -20,13 +21,18 @@ FILE = "costs.jsonl"
 _TOKENS_PER_MESSAGE = 8  # for what a chat template puts around one
 
 
+def _bytes(text: str) -> int:
+    """Of what models say, too, who may send half a character."""
+    return len(text.encode("utf-8", "surrogatepass"))
+
+
 class BudgetSpent(Exception):
     """What is left does not suffice for this call. No failure of anybody: the run ends here."""
 
 
 def most_prompt_tokens(call: Call) -> int:
     """A token has at least one byte, so there cannot be more."""
-    return sum(len(message["content"].encode()) + _TOKENS_PER_MESSAGE for message in call.messages)
+    return sum(_bytes(message["content"]) + _TOKENS_PER_MESSAGE for message in call.messages)
 
 
 @dataclass(slots=True)
@@ -117,7 +123,7 @@ class Budget:
         """Opens the ledger; what is given makes a way of asking one that is paid for."""
         self._file.parent.mkdir(parents=True, exist_ok=True)
         _end_last_line(self._file)
-        with self._file.open("a", encoding="utf-8", buffering=1) as lines:
+        with self._file.open("ab", buffering=0) as lines:
 
             def paid(ask: Ask) -> Ask:
                 async def pay(call: Call) -> Reply:
@@ -125,7 +131,7 @@ class Budget:
                     await self._reserve(most)
                     try:
                         reply = await ask(call)
-                        lines.write(self._charge(call, reply) + "\n")
+                        self._write(lines, self._charge(call, reply) + b"\n")
                         return reply
                     finally:
                         await self._release(most)
@@ -133,6 +139,20 @@ class Budget:
                 return pay
 
             yield paid
+
+    def _write(self, lines: FileIO, line: bytes) -> None:
+        """
+        Raises:
+            SetupError: there is no room, or no permission.
+        """
+        end = lines.seek(0, SEEK_END)
+        try:
+            is_whole = lines.write(line) == len(line)
+        except OSError as error:
+            raise SetupError(f"{self._file} cannot be written to: {error.strerror or error}.") from None
+        if not is_whole:
+            lines.truncate(end)
+            raise SetupError(f"{self._file} cannot be written to. Is the disk full?")
 
     def _most(self, call: Call) -> float:
         price = self.price(call.model)
@@ -158,10 +178,10 @@ class Budget:
                 self._reserved = 0.0
             self._changed.notify_all()
 
-    def _charge(self, call: Call, reply: Reply) -> str:
+    def _charge(self, call: Call, reply: Reply) -> bytes:
         """Count a call in; its line for the ledger. Where the server does not count, the most there can be counts."""
         prompt = most_prompt_tokens(call) if reply.prompt_tokens is None else reply.prompt_tokens
-        written = len(reply.text.encode()) if reply.completion_tokens is None else reply.completion_tokens
+        written = _bytes(reply.text) if reply.completion_tokens is None else reply.completion_tokens
         price = self.price(call.model)
         usd = None if price is None else price.of(prompt, written)
         self.spending.add(call.model, prompt, written, usd)
@@ -172,7 +192,7 @@ class Budget:
             "usd": usd,
             "tstamp": self._clock(),
         }
-        return json.dumps(row, ensure_ascii=False)
+        return json.dumps(row).encode()
 
 
 def _end_last_line(file: Path) -> None:

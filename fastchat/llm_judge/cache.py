@@ -8,10 +8,12 @@ behind a name starts another folder.
 import hashlib
 import json
 import os
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from fastchat.core.errors import SetupError
 from fastchat.llm_judge.asking import Ask, Call, Reply
 
 
@@ -47,11 +49,20 @@ class Cache:
         return reply
 
     def keep(self, call: Call, reply: Reply) -> None:
+        """
+        Raises:
+            SetupError: there is no room, or no permission.
+        """
         file = self._file(call)
-        file.parent.mkdir(parents=True, exist_ok=True)
         half = file.with_name(f"{file.name}.{os.getpid()}")
-        half.write_text(json.dumps(asdict(reply)), "utf-8")
-        half.replace(file)
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            half.write_text(json.dumps(asdict(reply)), "utf-8")
+            half.replace(file)
+        except OSError as error:
+            with suppress(OSError):
+                half.unlink(missing_ok=True)
+            raise SetupError(f"The cache {self._folder} cannot be written to: {error.strerror or error}.") from None
 
     def _file(self, call: Call) -> Path:
         name = digest(call)

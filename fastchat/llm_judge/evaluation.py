@@ -199,8 +199,8 @@ def _settle_verdicts(folder: BenchFolder, judge: str, mode: Mode) -> None:
         settle(file, SingleVerdict, key_of, _order)
     elif file.exists():
         settle(file, PairVerdict, key_of, _order)
-    had = _judged(folder, judge, mode)
     if folder.judge_failures(judge).exists():
+        had = _judged(folder, judge, mode)
         rewrite_rows(
             folder.judge_failures(judge),
             Failure,

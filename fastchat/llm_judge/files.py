@@ -8,10 +8,10 @@ import fcntl
 import gzip
 import json
 import os
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 from pydantic import ValidationError
 
@@ -19,6 +19,7 @@ from fastchat.core.errors import SetupError
 from fastchat.llm_judge.records import Row
 
 R = TypeVar("R", bound=Row)
+_BOM = b"\xef\xbb\xbf"
 
 
 def read_rows(file: Path, row: type[R]) -> list[R]:
@@ -68,18 +69,43 @@ def rewrite_rows(file: Path, row: type[R], change: Callable[[list[R]], list[R]])
     """
     with _locked(file) as fd:
         _heal(fd)
-        rows = change(read_rows(file, row))
-        draft = file.with_name(f".{file.name}.{os.getpid()}")
-        try:
-            draft.write_bytes(b"".join(map(encode, rows)))
-            draft.replace(file)
-        finally:
-            draft.unlink(missing_ok=True)
+        _replace(file, map(encode, change(read_rows(file, row))))
 
 
 def settle(file: Path, row: type[R], key: Callable[[R], Hashable], order: Callable[[R], Any]) -> None:
-    """As FastChat leaves a file at the end: sorted, and of rows with the same key the last."""
-    rewrite_rows(file, row, lambda rows: sorted({key(each): each for each in rows}.values(), key=order))
+    """As FastChat leaves a file at the end: sorted, and of rows with the same key the last. Of a large file only the
+    keys are in memory.
+
+    Raises:
+        SetupError: as `read_rows`.
+    """
+    with _locked(file) as fd:
+        _heal(fd)
+        found: dict[Hashable, tuple[Any, int]] = {}  # by key: by what to sort, where the line begins
+        start = 0
+        for number, line in enumerate(_lines(file), 1):
+            if line.strip():
+                each = _parsed(line, row, f"{file}:{number}")
+                found[key(each)] = order(each), start
+            start += len(line)
+        starts = [at for _, at in sorted(found.values(), key=lambda place: place[0])]
+        with file.open("rb") as stream:
+            _replace(file, (_line_at(stream, at) for at in starts))
+
+
+def _line_at(stream: BinaryIO, start: int) -> bytes:
+    stream.seek(start)
+    return stream.readline().removeprefix(_BOM).rstrip(b"\r\n") + b"\n"
+
+
+def _replace(file: Path, lines: Iterable[bytes]) -> None:
+    draft = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        with draft.open("wb") as stream:
+            stream.writelines(lines)
+        draft.replace(file)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def id_order(question_id: int | str) -> tuple[bool, int | str]:
@@ -103,7 +129,7 @@ def _lines(file: Path) -> Iterator[bytes]:
 
 def _parsed(data: bytes, row: type[R], place: str) -> R:
     try:
-        return row.model_validate(json.loads(data.removeprefix(b"\xef\xbb\xbf")))
+        return row.model_validate(json.loads(data.removeprefix(_BOM)))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         field = ".".join(map(str, first["loc"]))

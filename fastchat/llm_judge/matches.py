@@ -21,6 +21,7 @@ Answers: TypeAlias = Mapping[str, Mapping[QuestionId, Answer]]  # of each model,
 REFERENCE_CATEGORIES = ("math", "reasoning", "coding", "arena-hard-200")
 FAILED_ANSWER = "$ERROR$"  # FastChat's
 _FAILED_SCORE = -1  # FastChat's
+_WINNERS = {str(winner) for winner in Winner if winner is not Winner.ERROR}
 
 
 class Mode(StrEnum):
@@ -152,7 +153,7 @@ def judged(rows: Iterable[SingleVerdict | PairVerdict]) -> set[Key]:
 def _has_failed(row: SingleVerdict | PairVerdict) -> bool:
     if isinstance(row, SingleVerdict):
         return row.score == _FAILED_SCORE
-    return Winner.ERROR in (row.g1_winner, row.g2_winner)
+    return not {row.g1_winner, row.g2_winner} <= _WINNERS  # what stands there by another's hand may be anything
 
 
 def _contestants(mode: Mode, models: Sequence[str], baseline: str | None) -> list[tuple[str, ...]]:

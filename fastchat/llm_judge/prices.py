@@ -41,6 +41,7 @@ class PriceList:
 
     def __init__(self, entries: Sequence[_Entry]) -> None:
         self._entries = entries
+        self._found: dict[str, Price | None] = {}  # a run asks for the same few, for every call
 
     @classmethod
     def read(cls, own: Path | None = None) -> "PriceList":
@@ -55,6 +56,11 @@ class PriceList:
 
     def find(self, model: str) -> Price | None:
         """The price of a model, with or without its maker's name before it (`openai/gpt-…`); None: not known."""
+        if model not in self._found:
+            self._found[model] = self._look_up(model)
+        return self._found[model]
+
+    def _look_up(self, model: str) -> Price | None:
         for name in (model.lower(), model.lower().rpartition("/")[2]):
             for entry in self._entries:
                 if fnmatchcase(name, entry.match.lower()):

@@ -9,7 +9,7 @@ model_judgment/JUDGE_failures.jsonl  Failure      (ours: FastChat's tools read t
 
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 
 class Row(BaseModel):
@@ -52,7 +52,7 @@ class SingleVerdict(Row):
     judge: tuple[str, str]  # model and name of the prompt
     user_prompt: str
     judgment: str
-    score: float  # -1: FastChat's word for a failure
+    score: FiniteFloat  # -1: FastChat's word for a failure
     turn: int = 1
     tstamp: float = 0.0
 

@@ -1,8 +1,10 @@
 """What a judge said, read: a rating, or which side is better. What cannot be read is `Unreadable`, never a number.
 
-FastChat's forms are `[[7]]` (or `[7]`), `[[8,6]]` for two ratings, and `[[A]]`, `[[B]]`, `[[C]]` for a tie; ours is
-`1. [[yes]]`, `2. [[no]]` for the points of a checklist. Where a judge writes several, the last is its verdict: the
-others are quotations, or thoughts on the way. A reply that is a JSON object is read as that, by the schemas below.
+FastChat's forms are `[[7]]`, `[[8,6]]` for two ratings, and `[[A]]`, `[[B]]`, `[[C]]` for a tie; ours is `1. [[yes]]`,
+`2. [[no]]` for the points of a checklist. Where a judge writes several, the last is its verdict: the others are
+quotations, or thoughts on the way. Single brackets (`[7]`) count as FastChat has it, but only where they are called a
+rating or stand on the last line by themselves: others are footnotes, lists, places in an array. A reply that is a JSON
+object is read as that, by the schemas below.
 """
 
 import json
@@ -12,12 +14,22 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-_RATING = re.compile(r"\[\[(\d+\.?\d*)\]\]")
-_RATING_BACKUP = re.compile(r"\[(\d+\.?\d*)\]")
-_TWO_RATINGS = re.compile(r"\[\[(\d+\.?\d*),\s?(\d+\.?\d*)\]\]")
-_TWO_RATINGS_BACKUP = re.compile(r"\[(\d+\.?\d*),\s?(\d+\.?\d*)\]")
+NUMBER = r"\d+(?:\.\d*)?"
+# What calls something in brackets a rating, in the same sentence and not far before it.
+CALLED_A_RATING = (
+    r"\b(?:rat(?:e|ed|ings?)|scor(?:e|es|ed|ing)|grad(?:e|es|ed|ing)|verdict|marks?)\b[^\[\]⟦⟧\n.!?;]{0,40}?(?<!\w)"
+)
+_RATING = re.compile(rf"\[\[({NUMBER})\]\]")
+_TWO_RATINGS = re.compile(rf"\[\[({NUMBER}),\s?({NUMBER})\]\]")
+_BY_ITSELF = r"(?:\A|\n)[ \t*]*"
+_RATING_BACKUP = re.compile(
+    rf"(?:{CALLED_A_RATING}|{_BY_ITSELF}(?=\[[^\]\n]*\][ \t*.]*\Z))\[({NUMBER})\]", re.IGNORECASE
+)
+_TWO_RATINGS_BACKUP = re.compile(
+    rf"(?:{CALLED_A_RATING}|{_BY_ITSELF}(?=\[[^\]\n]*\][ \t*.]*\Z))\[({NUMBER}),\s?({NUMBER})\]", re.IGNORECASE
+)
 _WINNER = re.compile(r"\[\[([ABC])\]\]")
-_POINT = re.compile(r"(\d+)\W{1,4}?\[\[(yes|no)\]\]", re.IGNORECASE)
+_POINT = re.compile(r"(?<!\d)(\d{1,4})\W{1,4}?\[\[(yes|no)\]\]", re.IGNORECASE)
 _CODE_BLOCK = re.compile(r"\A```(?:json)?\s*(.*?)\s*```\Z", re.DOTALL)
 _TIE_WITHIN = 0.1  # of two ratings; FastChat's
 
@@ -153,7 +165,10 @@ def _rating_of(fields: Mapping[str, Any], name: str, scale: Scale) -> float | Un
     value = fields.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return Unreadable(f"its {name} is {str(value)[:40]!r}, not a number")
-    return _on_scale(float(value), scale)
+    try:
+        return _on_scale(float(value), scale)
+    except OverflowError:
+        return Unreadable(f"the rating is not from {scale.low:g} to {scale.high:g}")
 
 
 def _on_scale(value: float, scale: Scale) -> float | Unreadable:

@@ -66,7 +66,9 @@ def test_the_report_shows_what_was_missed_and_why(monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.full
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("name", ["gateway", "http_client", "serving", "engines", "footprint", "screening", "coverage"])
+@pytest.mark.parametrize(
+    "name", ["gateway", "http_client", "serving", "engines", "footprint", "screening", "coverage", "judge"]
+)
 def test_every_benchmark_runs(name: str, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "benchmarks", name, "--quick", "--folder", str(tmp_path)]
     subprocess.run(command, check=True, cwd=ROOT)

@@ -1,6 +1,7 @@
 import asyncio
 import json
-from collections.abc import Sequence
+import resource
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -161,3 +162,31 @@ def test_a_table_that_is_wrong_is_refused(tmp_path: Path, text: str, message: st
     file.write_text(text)
     with pytest.raises(SetupError, match=message):
         PriceList.read(file)
+
+
+async def test_half_a_character_counts(prices: PriceList, tmp_path: Path) -> None:
+    budget = Budget(prices, tmp_path, 1.0)
+    (reply,) = await gathered(budget, Endpoint(prompt_tokens=None), [call("\ud83d")])
+    assert isinstance(reply, Reply)
+    assert budget.spending.prompt_tokens == 11
+
+
+@pytest.fixture
+def room() -> Iterator[Callable[[int], None]]:
+    """Lets no file grow beyond so many bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda most: resource.setrlimit(resource.RLIMIT_FSIZE, (most, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+async def test_a_full_disk_is_said_and_leaves_no_half_line(
+    prices: PriceList, tmp_path: Path, room: Callable[[int], None]
+) -> None:
+    budget = Budget(prices, tmp_path)
+    await gathered(budget, Endpoint(), [call()])
+    before = (tmp_path / "costs.jsonl").read_bytes()
+    for more in (20, 0):
+        room(len(before) + more)
+        (error,) = await gathered(budget, Endpoint(), [call()])
+        assert isinstance(error, SetupError)
+        assert (tmp_path / "costs.jsonl").read_bytes() == before

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from fastchat.core.errors import SetupError
 from fastchat.llm_judge.asking import Call, Reply
 from fastchat.llm_judge.cache import Cache, cached, digest
 
@@ -70,3 +71,9 @@ async def test_asked_afresh_the_new_reply_takes_the_place_of_the_old_one(tmp_pat
     await cached(endpoint, cache, afresh=True)(CALL)
     assert (await cached(endpoint, cache)(CALL)).text == "echo 2"
     assert endpoint.calls == 2
+
+
+async def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SetupError, match=r"The cache .*file cannot be written to"):
+        await cached(Counting(), Cache(tmp_path / "file"))(CALL)

@@ -64,6 +64,14 @@ def test_the_majority_decides_each_game() -> None:
     assert row.judge == ("majority(a, b, c)", "pair-v2")
 
 
+@pytest.mark.parametrize("winner", ["error", "A", "model_3"])
+def test_what_names_no_winner_is_not_combined(winner: str) -> None:
+    rows = [pair(judge, "tie", "tie", at) for judge in ("j", "k") for at in (1, 2)]
+    rows[3] = pair("k", "model_1", winner, 2)
+    assert [row.question_id for row in majority(rows)] == [1]
+    assert [row.question_id for row in dawid_skene(rows).verdicts] == [1]
+
+
 def test_models_in_another_order_are_the_same_match() -> None:
     """In the first game of b, n stood as A, as it did in the second game of a."""
     a, b = pair("a", "model_1", "tie"), pair("b", "tie", "model_2", models=("n", "m"))

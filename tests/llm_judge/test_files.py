@@ -156,3 +156,22 @@ def _add(file: Path, first: int) -> None:
         append_row(file, answer("m", question_id=number))
         if number % 10 == 9:
             settle(file, Answer, lambda row: row.question_id, lambda row: id_order(row.question_id))
+
+
+def test_settled_rows_keep_what_others_wrote_in_them(tmp_path: Path) -> None:
+    """The last of a key, sorted; a byte-order mark, blank lines, other line ends and fields of others do no harm."""
+    file = tmp_path / "answers.jsonl"
+    row = '{{"question_id": {0}, "answer_id": "{1}", "model_id": "m", "choices": [], "tstamp": 0, "ours": "ü"}}'
+    lines = [row.format(3, "a"), "", row.format(1, "b"), row.format(3, "c"), row.format(2, "d")]
+    file.write_bytes(b"\xef\xbb\xbf" + "\r\n".join(lines).encode())
+    settle(file, Answer, lambda row: row.question_id, lambda row: id_order(row.question_id))
+    assert file.read_text("utf-8").splitlines() == [row.format(1, "b"), row.format(2, "d"), row.format(3, "c")]
+    assert list(tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.parametrize("score", ["NaN", "Infinity", "1e999"])
+def test_a_score_that_is_no_number_is_named(tmp_path: Path, score: str) -> None:
+    file = tmp_path / "gpt-4_single.jsonl"
+    file.write_text(json.dumps(OF_FASTCHAT).replace('"score": 7', f'"score": {score}') + "\n", "utf-8")
+    with pytest.raises(SetupError, match=r"gpt-4_single.jsonl:1: score: Input should be a finite number"):
+        read_rows(file, SingleVerdict)

@@ -38,6 +38,8 @@ def test_published_judgments_are_read_as_fastchat_read_them() -> None:
         ("[[8.5]]", 8.5),
         ("[[7.]]", 7),
         ("Rating: [6]", 6),
+        ("Good. I rate it as a **[6]**.", 6),
+        ("Good.\n\n[6]\n", 6),
         ("Items [1] and [2] are wrong. Rating: [[3]]", 3),
         ('The answer says "[[10]]", which is no merit. Rating: [[2]]', 2),
         ("<think>perhaps [[9]]</think>Rating: [[4]]", 4),
@@ -66,7 +68,12 @@ def test_ratings(text: str, rating: float) -> None:
         '{"explanation": "no number"}',
         '{"rating": "10"}',
         '{"rating": true}',
+        "As [3] says, x[7] is read. I cannot rate this. See [2]",
+        "Scores differ, but scores[3] is what was asked for.",
+        "A list:\n[5]\nis no rating.",
+        "[[" + "9" * 50_000,
         '{"rating": NaN}',
+        f'{{"rating": {"9" * 400}}}',
         '{"rating": Infinity}',
         '{"rating": [10]}',
     ],
@@ -130,7 +137,8 @@ def test_two_ratings(text: str, side: Side) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["[[8]]", "[[8,60]]", "[[0,5]]", '{"rating_a": 3}', '{"rating_a": "x", "rating_b": 3}']
+    "text",
+    ["[[8]]", "It returns [1, 2].", "[[8,60]]", "[[0,5]]", '{"rating_a": 3}', '{"rating_a": "x", "rating_b": 3}'],
 )
 def test_what_is_not_two_ratings(text: str) -> None:
     assert isinstance(read_two_ratings(text), Unreadable)
@@ -174,3 +182,7 @@ def test_a_schema_allows_nothing_off_the_scale() -> None:
         jsonschema.validate({"explanation": "", "rating": 11}, rating_schema())
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({"rating": 9}, rating_schema())
+
+
+def test_a_number_of_no_point_is_none() -> None:
+    assert isinstance(read_points("9" * 50_000 + ". [[yes]]", 1), Unreadable)

@@ -60,7 +60,7 @@ def _handler(hub: FakeHub) -> type[BaseHTTPRequestHandler]:
             path = self.path.partition("?")[0]
             if match := re.fullmatch(r"/api/models/([^/]+/[^/]+)/(revision|tree)/([^/]+)", path):
                 self._describe(*match.groups())
-            elif match := re.fullmatch(r"/(?:datasets/)?([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path):
+            elif match := re.fullmatch(r"/(?:datasets/|spaces/)?([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path):
                 self._file(match[1], match[3], wanted)
             else:
                 self._error(404, "EntryNotFound")

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastchat.llm_judge.results.estimates import Estimate, coded, estimated, quantile
+from fastchat.llm_judge.results.estimates import Estimate, coded, estimated, quantile, within_bounds
 from fastchat.llm_judge.results.opinions import Choice, Item, Opinion, by_item
 from fastchat.ranking.comparisons import Codes, Floats
 
@@ -105,8 +105,10 @@ def _pooled(tallies: Sequence[_Tally]) -> Agreement | None:
     total = np.array([tally.total for tally in tallies], dtype=np.float64)
     value = float(agreed.sum() / total.sum())
     pulls = (agreed - value * total) / total.sum()
-    share = estimated(value, pulls, coded(tally.item.question_id for tally in tallies))
-    return Agreement(share, float(agreed.sum()), float(total.sum()))
+    questions = coded(tally.item.question_id for tally in tallies)
+    return Agreement(
+        within_bounds(estimated(value, pulls, questions), questions), float(agreed.sum()), float(total.sum())
+    )
 
 
 class _Counted(NamedTuple):

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastchat.llm_judge.records import PairVerdict, Winner
-from fastchat.llm_judge.results.estimates import Estimate, mean, quantile, share
+from fastchat.llm_judge.results.estimates import Estimate, quantile, share
 from fastchat.llm_judge.results.games import Game, agreed, by_game, games, is_readable, questions, results
 from fastchat.llm_judge.results.reading import Answered
 from fastchat.ranking.bradley_terry import fit_bradley_terry
@@ -102,7 +102,7 @@ def _wins_of(model: str, rows: Sequence[PairVerdict]) -> ModelWins:
     mine = [row for row in rows if model in (row.model_1, row.model_2)]
     won = [_worth(row, model) for row in mine]
     win, loss = won.count(1.0), won.count(0.0)
-    adjusted = mean(won, questions(mine))
+    adjusted = share(won, questions(mine))
     return ModelWins(model, win, loss, len(won) - win - loss, win / len(won), loss / len(won), adjusted)
 
 

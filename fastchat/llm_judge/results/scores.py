@@ -11,7 +11,16 @@ from scipy.stats import t as student
 from fastchat import __version__
 from fastchat.llm_judge.matches import QuestionId
 from fastchat.llm_judge.records import SingleVerdict
-from fastchat.llm_judge.results.estimates import CONFIDENCE, Estimate, coded, estimated, mean, summed, variance
+from fastchat.llm_judge.results.estimates import (
+    CONFIDENCE,
+    Estimate,
+    coded,
+    estimated,
+    mean,
+    quantile,
+    summed,
+    variance,
+)
 from fastchat.ranking.comparisons import Codes, Floats, Mask
 from fastchat.ranking.ranks import rank_sets
 from fastchat.ranking.results import Estimates
@@ -43,9 +52,7 @@ class ScoreDifference:
     lower: float | None  # of all pairs at once
     upper: float | None
     separated: bool  # for sure, all pairs at once
-    detectable: (
-        float | None
-    )  # the difference that such a set of questions finds in 80 of 100 cases, this pair by itself
+    detectable: float | None  # what such a set of questions finds in 80 of 100 cases, this pair by itself
     questions: int
 
     @property
@@ -157,7 +164,8 @@ class _Table:
         found = rank_sets(self._estimates).critical_value
         if found is None or self.number < 2:
             return None
-        return float(-student.ppf(ndtr(-found), self.number - 1))
+        # Drawn at random, it could come out below the value for one pair, which it never is.
+        return max(float(-student.ppf(ndtr(-found), self.number - 1)), quantile(self.questions))
 
     @property
     def _estimates(self) -> Estimates:

@@ -33,7 +33,7 @@ def tables(report: Report) -> Iterator[Table]:
             rows = tuple((reason, str(number)) for reason, number in judge.failures.items())
             yield Table(f"Verdicts of {judge.judge} that could not be had", ("reason", "number"), rows)
     if report.agreements:
-        yield _of_agreements(report.agreements)
+        yield agreement_table(report.agreements)
 
 
 def _of_scores(judge: JudgeReport, board: ScoreBoard) -> Iterator[Table]:
@@ -50,14 +50,16 @@ def _of_scores(judge: JudgeReport, board: ScoreBoard) -> Iterator[Table]:
         notes.append(f"{failed} verdicts have the score -1, FastChat's word for a failure, and do not count.")
     if judge.length_effect:
         effect = judge.length_effect
-        notes.append(f"Twice the length adds {_number(effect.points)} points, on the same question and of one model.")
+        notes.append(
+            f"Twice the length adds {number_text(effect.points)} points, on the same question and of one model."
+        )
     yield Table(
         f"Scores by {judge.judge}",
         ("model", "score", "rank", *(f"turn {turn}" for turn in turns), "verdicts"),
         tuple(
             (
                 row.model,
-                _number(row.score),
+                number_text(row.score),
                 _ranks(row.best_rank, row.worst_rank),
                 *(_plain(row.turns.get(turn)) for turn in turns),
                 str(row.verdicts),
@@ -77,7 +79,7 @@ def _of_differences(judge: JudgeReport, board: ScoreBoard) -> Table:
     rows = tuple(
         (
             f"{pair.model} - {pair.other}",
-            _number(pair.difference),
+            number_text(pair.difference),
             "" if pair.lower is None or pair.upper is None else f"{pair.lower:.2f} … {pair.upper:.2f}",
             "yes" if pair.separated else "no",
             "" if pair.detectable is None else f"{pair.detectable:.2f}",
@@ -101,9 +103,9 @@ def _of_pairs(judge: JudgeReport, board: PairBoard) -> Iterator[Table]:
         f"{_percent(place.first)} go to whoever is first both times, {_percent(place.second)} to whoever is second."
     )
     if board.order_effect:
-        effects.append(f"Standing first adds {_number(board.order_effect)} to the log-odds of winning.")
+        effects.append(f"Standing first adds {number_text(board.order_effect)} to the log-odds of winning.")
     if board.length_effect:
-        effects.append(f"One standard deviation more of relative length adds {_number(board.length_effect)}.")
+        effects.append(f"One standard deviation more of relative length adds {number_text(board.length_effect)}.")
     yield Table(
         f"Wins by {judge.judge}",
         ("model", "win", "loss", "tie", "win_rate", "loss_rate", "win_rate_adjusted"),
@@ -113,7 +115,7 @@ def _of_pairs(judge: JudgeReport, board: PairBoard) -> Iterator[Table]:
                 *map(str, (row.win, row.loss, row.tie)),
                 f"{row.win_rate:.3f}",
                 f"{row.loss_rate:.3f}",
-                _number(row.win_rate_adjusted, 3),
+                number_text(row.win_rate_adjusted, 3),
             )
             for row in board.wins
         ),
@@ -155,15 +157,15 @@ def _calibrated(row: Calibrated) -> tuple[str, ...]:
         row.model,
         str(row.items),
         str(row.items_of_people),
-        _number(row.judge, 3),
-        _number(row.people, 3),
-        _number(row.prediction_powered, 3),
-        _number(row.judge_wins, 3),
-        _number(row.rogan_gladen.rate, 3) if row.rogan_gladen else "",
+        number_text(row.judge, 3),
+        number_text(row.people, 3),
+        number_text(row.prediction_powered, 3),
+        number_text(row.judge_wins, 3),
+        number_text(row.rogan_gladen.rate, 3) if row.rogan_gladen else "",
     )
 
 
-def _of_agreements(found: Sequence[Agreements]) -> Table:
+def agreement_table(found: Sequence[Agreements]) -> Table:
     rows = tuple(
         (
             " / ".join(each.kinds),
@@ -171,8 +173,8 @@ def _of_agreements(found: Sequence[Agreements]) -> Table:
             _agreement(each.without_ties.random),
             _agreement(each.with_ties.majority),
             _agreement(each.without_ties.majority),
-            _number(each.kappa),
-            _number(each.alpha),
+            number_text(each.kappa),
+            number_text(each.alpha),
         )
         for each in found
     )
@@ -185,7 +187,7 @@ def _agreement(found: Agreement | None) -> str:
     return "" if found is None else f"{_percent(found.share)} ({found.total:.0f})"
 
 
-def _number(found: Estimate | None, digits: int = 2) -> str:
+def number_text(found: Estimate | None, digits: int = 2) -> str:
     if found is None:
         return ""
     if found.lower is None or found.upper is None:

@@ -28,6 +28,15 @@ def test_the_papers_example() -> None:
     assert (with_judge.agreed, with_judge.total) == (2, 3)
 
 
+def test_who_never_agreed_may_yet() -> None:
+    said = [vote for at in range(6) for vote in votes([A, A], judge=B, question=at)]
+    found = agreements(said, "gpt4-pair", "human").with_ties.random
+    assert found is not None
+    assert (found.share.value, found.share.lower) == (0, 0)
+    assert found.share.upper is not None
+    assert 0.3 < found.share.upper < 0.7
+
+
 def test_ties_count_in_the_first_setup_only() -> None:
     found = agreements([*votes([TIE, A], judge=TIE), *votes([B, B, TIE], judge=B, question=2)], "gpt4-pair", "human")
     assert found.with_ties.random is not None

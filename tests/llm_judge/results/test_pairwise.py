@@ -20,6 +20,18 @@ def test_a_model_wins_only_if_it_does_in_both_orders() -> None:
     assert [row.model for row in win_table(rows, baseline="c")] == ["a"]
 
 
+def test_who_always_won_is_not_sure_to_go_on() -> None:
+    rows = [pair("a", "b", at, ("model_1", "model_1")) for at in range(6)]
+    rate = win_table(rows)[0].win_rate_adjusted
+    assert (rate.value, rate.upper) == (1, 1)
+    assert rate.lower is not None
+    assert 0.3 < rate.lower < 0.7
+    rows += [pair("a", "b", at, ("model_2", "model_2")) for at in range(6, 8)]
+    low = win_table(rows)[1].win_rate_adjusted
+    assert low.lower is not None
+    assert 0 <= low.lower < low.value == 0.25
+
+
 def test_errors_are_left_out_and_counted() -> None:
     rows = [pair("a", "b", 1, ("model_1", "error")), pair("a", "b", 2, ("model_2", "model_2"))]
     board = pair_board(rows, {})

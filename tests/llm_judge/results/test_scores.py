@@ -2,6 +2,7 @@ from math import sqrt
 
 import numpy as np
 import pytest
+from scipy.stats import t as student
 from scipy.stats import ttest_1samp
 
 from fastchat.llm_judge.results.estimates import coded, mean, share
@@ -132,3 +133,13 @@ def test_a_share_of_nothing_is_not_sure() -> None:
     assert found.lower == 0
     assert found.upper == pytest.approx(0.047, abs=0.002)
     assert mean([1.0], coded([1])).lower is None
+
+
+def test_two_models_are_but_one_pair() -> None:
+    """What is said of all pairs at once is not narrower than what is said of one."""
+    rng = np.random.default_rng(3)
+    for questions in range(5, 15):
+        rows = [score(name, at, float(rng.normal(5, 1))) for name in "ab" for at in range(questions)]
+        board = score_board(rows, {})
+        assert board.critical_value is not None
+        assert board.critical_value >= student.ppf(0.975, questions - 1)

@@ -1,0 +1,4 @@
+"""A folder of questions, answers and judgments as pages that stand alone, to be read by people.
+
+folder ─► Bench ─► Site: index.html, questions/0001.html, … ─► a folder of files, or a server on this machine
+"""

@@ -1,0 +1,61 @@
+"""The pages of a bench by their names, made when they are asked for; and written, as a site that needs no server."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fastchat.llm_judge.site.html import MARK
+from fastchat.llm_judge.site.index import index_page
+from fastchat.llm_judge.site.question import Links, question_page
+from fastchat.llm_judge.site.reading import Bench
+
+INDEX, _QUESTIONS = "index.html", "questions"
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    bench: Bench
+    _places: dict[str, int] = field(init=False, default_factory=dict)  # of questions, by file
+
+    def __post_init__(self) -> None:
+        self._places.update({f"{_QUESTIONS}/{_file(at)}": at for at in range(len(self.bench.asked))})
+
+    @property
+    def names(self) -> Iterator[str]:
+        yield INDEX
+        yield from self._places
+
+    def page(self, name: str) -> str | None:
+        """None: there is no such page."""
+        if name == INDEX:
+            return index_page(self.bench, list(self._places))
+        at = self._places.get(name)
+        return None if at is None else self._question(at)
+
+    def _question(self, at: int) -> str:
+        before = _file(at - 1) if at else None
+        after = _file(at + 1) if at + 1 < len(self._places) else None
+        numbers = {model: number for number, model in enumerate(self.bench.models)}
+        return question_page(self.bench.name, self.bench.asked[at], numbers, Links(f"../{INDEX}", before, after))
+
+
+def _file(at: int) -> str:
+    """Ids are anybody's words, and not all of them are names of files: a question goes by its place."""
+    return f"{at + 1:04}.html"
+
+
+def write_site(bench: Bench, folder: Path) -> int:
+    """How many pages. What is there is replaced, and pages of questions that are no more are removed.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    site = Site(bench)
+    (folder / _QUESTIONS).mkdir(parents=True, exist_ok=True)
+    written = [folder / name for name in site.names]
+    for name, file in zip(site.names, written, strict=True):
+        file.write_text(site.page(name) or "", "utf-8", errors="replace")
+    for file in set((folder / _QUESTIONS).glob("*.html")) - set(written):
+        if MARK in file.read_text("utf-8", errors="replace")[:500]:
+            file.unlink()
+    return len(written)
