@@ -1,13 +1,14 @@
 """The page in a browser, in the words of a reader: ask, stop, vote, see."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, Response, expect
 
+from fastchat.web.models import version_of
 from fastchat.web.texts import Catalogue, Texts
 from tests.web.fake_api import FakeApi
 
@@ -123,7 +124,8 @@ async def open_in(
     opened.page.on("console", lambda message: _note_complaint(opened, message))
     opened.page.on("pageerror", lambda error: opened.complaints.append(str(error)))
     await agree(context, url)
-    await until_known(context, url, of)
+    if of:
+        await until_known(context, url, of)
     await opened.page.goto(f"{url}?view={view}{query}")
     if view == "battle":
         await expect(opened.box).to_be_visible()
@@ -133,14 +135,13 @@ async def open_in(
     return opened
 
 
-async def until_known(context: BrowserContext, url: str, names: tuple[str, ...]) -> None:
-    """The server looks for models now and then, and a battle that begins before has nobody to draw from."""
-    arena = url.partition("/a/")[2].strip("/") or "default"
-    models = f"{url}/api/arena/models?arena={arena}"
+async def until_known(context: BrowserContext, url: str, names: Sequence[str]) -> None:
+    """The server looks for models now and then, and a battle that begins before has nobody to draw from.
+
+    It is asked what open pages ask, which tells no name.
+    """
     async with asyncio.timeout(PATIENCE_MS / 1000):
-        while (reply := await context.request.get(models)).ok:
-            if set(names) <= {model["name"] for model in await reply.json()}:
-                break
+        while version_of(names) not in await (await context.request.get(f"{url}/models-version")).text():
             await asyncio.sleep(0.05)
 
 

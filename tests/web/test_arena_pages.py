@@ -84,9 +84,8 @@ async def test_on_a_phone_the_tab_that_is_open_is_seen(
         shown = tab_of(page, tab)
         await expect(shown).to_have_attribute("aria-selected", "true")
         await expect(shown).to_be_in_viewport(ratio=1)
-        assert await shown.evaluate(
-            "tab => tab.contains(document.elementFromPoint(tab.getBoundingClientRect().right - 4, 20))"
-        )
+        is_on_top = "tab => tab.contains(document.elementFromPoint(tab.getBoundingClientRect().right - 4, 20))"
+        await page.wait_for_function(is_on_top, arg=await shown.element_handle())  # once it has been scrolled there
         await expect(page.get_by_text("undefined", exact=True)).to_have_count(0)
         assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     finally:
