@@ -4,13 +4,11 @@ As before `python3 -m fastchat.llm_judge.gen_model_answer`, `gen_api_answer` and
 understood here; with `--bench-name NAME` the folder is FastChat's `data/NAME`.
 """
 
-import argparse
-import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, NonNegativeFloat, NonNegativeInt, PositiveInt
 from pydantic_settings import NoDecode, SettingsConfigDict
@@ -20,9 +18,9 @@ from fastchat.commands.bench_progress import ProgressBars, begin, end
 from fastchat.commands.bench_results import CombineSettings, ShowSettings, combine, print_report, show
 from fastchat.commands.bench_site import BrowseSettings, ExportSettings, browse, export
 from fastchat.commands.bench_suites import CertifySettings, NewSettings, VerifySettings, certify, new, verify
-from fastchat.core import logs
-from fastchat.core.errors import FastChatError, SetupError
-from fastchat.core.settings import Settings, setting
+from fastchat.core.actions import Action, run_action
+from fastchat.core.errors import SetupError
+from fastchat.core.settings import setting
 from fastchat.llm_judge.settings import ReachSettings
 
 if TYPE_CHECKING:
@@ -109,52 +107,22 @@ class RunSettings(AnswerSettings, JudgeSettings):
     model_config = SettingsConfigDict(env_prefix="FASTCHAT_BENCH_")
 
 
-class _Action(NamedTuple):
-    settings: type[Settings]
-    run: Callable[[Any], Coroutine[Any, Any, int]]  # Any: settings of that class
-    summary: str
-
-
 def main(argv: Sequence[str] | None = None) -> None:
     arguments = list(sys.argv[1:] if argv is None else argv)
     actions = {
-        "run": _Action(RunSettings, _run, "have models answer questions, judge the answers, and show the result"),
-        "answer": _Action(AnswerSettings, _answer, "only have models answer"),
-        "judge": _Action(JudgeSettings, _judge, "only judge answers that are there"),
-        "show": _Action(ShowSettings, show, "show what judgments say, with intervals"),
-        "compare": _Action(CompareSettings, compare, "tell what another judge, other prompts or another run change"),
-        "browse": _Action(BrowseSettings, browse, "read questions, answers and judgments in a browser"),
-        "export": _Action(ExportSettings, export, "write them as pages that stand alone"),
-        "combine": _Action(CombineSettings, combine, "make one judge of several: mean, majority or Dawid-Skene"),
-        "new": _Action(NewSettings, new, "begin a set of questions of your own"),
-        "certify": _Action(CertifySettings, certify, "sign a suite of questions, or results on it"),
-        "verify": _Action(VerifySettings, verify, "find out whether a suite or results are what was signed"),
+        "run": Action(RunSettings, _run, "have models answer questions, judge the answers, and show the result"),
+        "answer": Action(AnswerSettings, _answer, "only have models answer"),
+        "judge": Action(JudgeSettings, _judge, "only judge answers that are there"),
+        "show": Action(ShowSettings, show, "show what judgments say, with intervals"),
+        "compare": Action(CompareSettings, compare, "tell what another judge, other prompts or another run change"),
+        "browse": Action(BrowseSettings, browse, "read questions, answers and judgments in a browser"),
+        "export": Action(ExportSettings, export, "write them as pages that stand alone"),
+        "combine": Action(CombineSettings, combine, "make one judge of several: mean, majority or Dawid-Skene"),
+        "new": Action(NewSettings, new, "begin a set of questions of your own"),
+        "certify": Action(CertifySettings, certify, "sign a suite of questions, or results on it"),
+        "verify": Action(VerifySettings, verify, "find out whether a suite or results are what was signed"),
     }
-    if arguments[:1] and arguments[0] in actions:
-        name = arguments.pop(0)
-    else:
-        name = _overview(actions).parse_args(arguments).action
-    action = actions[name]
-    description = f"{action.summary[0].upper()}{action.summary[1:]}."
-    settings = action.settings.from_argv(arguments, prog=f"fastchat bench {name}", description=description)
-    logs.configure("ERROR")
-    try:
-        status = asyncio.run(action.run(settings))
-    except OSError as error:
-        place = f" {error.filename!r}" if error.filename else ""
-        raise SetupError(f"A file{place} cannot be read or written: {error.strerror or error}.") from None
-    except FastChatError as error:
-        raise SetupError(error.message) from None
-    if status:
-        raise SystemExit(status)
-
-
-def _overview(actions: dict[str, _Action]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="fastchat bench", description="Evaluate models with questions and judges.")
-    choices = parser.add_subparsers(required=True, metavar="ACTION", dest="action")
-    for name, action in actions.items():
-        choices.add_parser(name, help=action.summary)
-    return parser
+    run_action("fastchat bench", "Evaluate models with questions and judges.", actions, arguments)
 
 
 # run, answer and judge: 1 if something is left to do

@@ -4,21 +4,19 @@
 the same, but embeddings are kept as NumPy's `.npy`, and no pickle is ever read.
 """
 
-import argparse
-import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import NonNegativeInt, PositiveInt
 from pydantic_settings import SettingsConfigDict
 
-from fastchat.core import logs
-from fastchat.core.errors import FastChatError, MissingPackage, SetupError
+from fastchat.core.actions import Action, run_action
+from fastchat.core.errors import MissingPackage, SetupError
 from fastchat.core.settings import Items, Settings, setting
 from fastchat.engines.flags import ModelSettings
 from fastchat.model import builtin
@@ -85,44 +83,14 @@ class LabelSettings(_TopicSettings):
     parallel: PositiveInt = setting(16, "questions at the same time", metavar="N")
 
 
-class _Action(NamedTuple):
-    settings: type[_TopicSettings]
-    run: Callable[[Any], Coroutine[Any, Any, int]]  # Any: settings of that class
-    summary: str
-
-
 def main(argv: Sequence[str] | None = None) -> None:
     arguments = list(sys.argv[1:] if argv is None else argv)
     actions = {
-        "cluster": _Action(ClusterSettings, _cluster, "group prompts by what they are about"),
-        "summarize": _Action(SummarizeSettings, _summarize, "have a model name such groups"),
-        "label": _Action(LabelSettings, _label, "have a model label prompts, for categories of votes"),
+        "cluster": Action(ClusterSettings, _cluster, "group prompts by what they are about"),
+        "summarize": Action(SummarizeSettings, _summarize, "have a model name such groups"),
+        "label": Action(LabelSettings, _label, "have a model label prompts, for categories of votes"),
     }
-    if arguments[:1] and arguments[0] in actions:
-        name = arguments.pop(0)
-    else:
-        name = _overview(actions).parse_args(arguments).action
-    action = actions[name]
-    description = f"{action.summary[0].upper()}{action.summary[1:]}."
-    settings = action.settings.from_argv(arguments, prog=f"fastchat topics {name}", description=description)
-    logs.configure("ERROR")
-    try:
-        status = asyncio.run(action.run(settings))
-    except OSError as error:
-        place = f" {error.filename!r}" if error.filename else ""
-        raise SetupError(f"A file{place} cannot be read or written: {error.strerror or error}.") from None
-    except FastChatError as error:
-        raise SetupError(error.message) from None
-    if status:
-        raise SystemExit(status)
-
-
-def _overview(actions: dict[str, _Action]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="fastchat topics", description="Topics and labels of prompts.")
-    choices = parser.add_subparsers(required=True, metavar="ACTION", dest="action")
-    for name, action in actions.items():
-        choices.add_parser(name, help=action.summary)
-    return parser
+    run_action("fastchat topics", "Topics and labels of prompts.", actions, arguments)
 
 
 def _needs(package: str, module: str, what: str) -> None:
