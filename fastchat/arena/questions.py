@@ -56,6 +56,9 @@ class QuestionSet:
     def __len__(self) -> int:
         return len(self._questions)
 
+    def __iter__(self) -> Iterator[Question]:
+        return iter(self._questions)
+
     def holds(self, text: str) -> bool:
         return _bare(text) in self._texts
 

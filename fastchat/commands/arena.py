@@ -22,6 +22,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     if arguments[:1] == ["serve"]:
         run_command("web", ["--arena", *arguments[1:]])
         return
+    if arguments[:1] == ["simulate"]:
+        run_command("arena_simulate", arguments[1:])
+        return
     flags = _parser().parse_args(arguments)
     for package in ("sqlalchemy", "cryptography"):
         if find_spec(package) is None:
@@ -42,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="fastchat arena", description="Votes and conversations of an arena.")
     actions = parser.add_subparsers(required=True, metavar="ACTION")
     actions.add_parser("serve", help="serve the page with the arena; flags as of: fastchat web", add_help=False)
+    actions.add_parser("simulate", help="have programs battle and vote by a stated rule", add_help=False)
 
     status = _action(actions, "status", arena_log.status, "how much there is, and the newest signed head")
     status.add_argument("--json", action="store_true", help="for programs")
