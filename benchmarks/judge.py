@@ -18,6 +18,7 @@ from fastchat.llm_judge.answering import Manner
 from fastchat.llm_judge.asking import Call, Reply
 from fastchat.llm_judge.evaluation import get_answers, missing_answers
 from fastchat.llm_judge.folder import BenchFolder
+from fastchat.llm_judge.places import Parallel
 from fastchat.llm_judge.questions import read_questions
 from fastchat.llm_judge.records import Question
 from fastchat.llm_judge.settings import Reach, ReachSettings
@@ -118,7 +119,7 @@ async def _answer_all(reach: Reach, questions: Sequence[Question], tokens: int, 
         jobs = missing_answers(folder, ["model"], questions)
         began = time.perf_counter()
         manner = Manner(max_tokens=tokens)
-        tally = await get_answers(folder, jobs, ask, manner, parallel=parallel, tell=lambda _: None)
+        tally = await get_answers(folder, jobs, ask, manner, parallel=Parallel(parallel), tell=lambda _: None)
         wall_s = time.perf_counter() - began
     assert tally.done == len(questions), "an answer failed"
     return Answered(tally.done, used, wall_s)

@@ -27,6 +27,7 @@ from fastchat.llm_judge.files import encode
 from fastchat.llm_judge.folder import BenchFolder
 from fastchat.llm_judge.judging import JudgeManner
 from fastchat.llm_judge.matches import Mode
+from fastchat.llm_judge.places import Parallel
 from fastchat.llm_judge.prices import PriceList
 from fastchat.llm_judge.prompts import read_prompts
 from fastchat.llm_judge.questions import read_questions
@@ -71,8 +72,8 @@ async def _measured(root: Path, number: int, ask: Ask) -> dict[str, float]:
         (root / "model_answer" / f"{model}.jsonl").write_bytes(b"".join(map(encode, rows)))
     making, folder = MatchMaking(Mode.SINGLE, models, read_prompts()), BenchFolder(root)
     matches = making.matches(folder, questions, MODEL)[:number]
-    with Budget(PriceList.read(), root, None).ledger() as paid:
-        paying, cache = paid(retrying(ask)), Cache(root / ".cache")
+    with Budget(PriceList.read(), root, None).ledger() as paid, Cache(root / ".cache") as cache:
+        paying = paid(retrying(ask))
         before_mb, cpu, wall = _rss_mb(), time.process_time(), time.perf_counter()
         tally = await get_verdicts(
             folder,
@@ -81,7 +82,7 @@ async def _measured(root: Path, number: int, ask: Ask) -> dict[str, float]:
             cached(paying, cache, afresh=True),
             making,
             lambda _: JudgeManner(),
-            parallel=PARALLEL,
+            parallel=Parallel(PARALLEL),
             tell=lambda _: None,
         )
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu

@@ -20,6 +20,7 @@ from fastchat.core.errors import (
     QueueFull,
     RequestTooLarge,
     UnknownModel,
+    UnsupportedParameter,
     WorkerFailed,
     WorkerTimeout,
 )
@@ -216,12 +217,13 @@ def _usage(fields: _Json | None) -> ChatUsage | None:
 
 _BY_CODE: Mapping[str, type[FastChatError]] = {
     kind.code: kind
-    for kind in (ContextLengthExceeded, QueueFull, UnknownModel, NoWorker, WorkerTimeout, WorkerFailed)
+    for kind in (ContextLengthExceeded, UnsupportedParameter, QueueFull, UnknownModel, NoWorker, WorkerTimeout)
     if kind.code is not None
-}
+} | {"unsupported_value": UnsupportedParameter, "worker_failed": WorkerFailed}
 _BY_STATUS: Mapping[int, type[FastChatError]] = {
     401: AuthenticationFailed,
     403: AuthenticationFailed,
+    404: UnknownModel,
     413: RequestTooLarge,
     429: QueueFull,
     503: NoWorker,

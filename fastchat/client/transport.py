@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from fastchat import __version__
 from fastchat.client.endpoints import Endpoint
 from fastchat.client.http1 import Connection, Http1Client
-from fastchat.core.errors import WorkerFailed
+from fastchat.core.errors import EndpointRefused
 
 BYTES = "openai"  # the API type that needs no translation
 _REFUSED_OUR_KEY = frozenset({401, 402, 403})
@@ -85,9 +85,9 @@ def _named(endpoint: Endpoint, headers: Mapping[str, str]) -> Mapping[str, str]:
     return {**headers, "user-agent": f"fastchat/{__version__}"} if endpoint.is_public else headers
 
 
-def refused_our_key(provider: str, status: int) -> WorkerFailed:
+def refused_our_key(provider: str, status: int) -> EndpointRefused:
     """What it said is left out: providers repeat parts of the key."""
-    return WorkerFailed(
+    return EndpointRefused(
         f"{provider} refused the key that this server has for it (status {status}). "
         "Whoever runs this server has to mend the key, or the account behind it."
     )

@@ -5,36 +5,36 @@ understood here; with `--bench-name NAME` the folder is FastChat's `data/NAME`.
 """
 
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BeforeValidator, NonNegativeFloat, NonNegativeInt, PositiveInt
 from pydantic_settings import NoDecode, SettingsConfigDict
 
+from fastchat.commands.bench_anchors import AnchorSettings, anchors
+from fastchat.commands.bench_check import CheckSettings, check, check_folder
 from fastchat.commands.bench_compare import CompareSettings, compare
-from fastchat.commands.bench_progress import ProgressBars, begin, end
+from fastchat.commands.bench_copies import starting
+from fastchat.commands.bench_judging import JudgingSettings
+from fastchat.commands.bench_progress import ProgressBars, begin, end, tell_kin
 from fastchat.commands.bench_results import CombineSettings, ShowSettings, combine, print_report, show
 from fastchat.commands.bench_site import BrowseSettings, ExportSettings, browse, export
+from fastchat.commands.bench_static import StaticSettings, static
 from fastchat.commands.bench_suites import CertifySettings, NewSettings, VerifySettings, certify, new, verify
 from fastchat.core.actions import Action, run_action
 from fastchat.core.errors import SetupError
 from fastchat.core.settings import setting
-from fastchat.llm_judge.settings import ReachSettings
+from fastchat.llm_judge.settings import SessionSettings
 
 if TYPE_CHECKING:
     from fastchat.llm_judge.answering import Manner
-    from fastchat.llm_judge.judging import JudgeManner
-    from fastchat.llm_judge.matches import Mode
-    from fastchat.llm_judge.prompts import JudgePrompts
+    from fastchat.llm_judge.evaluation import MatchMaking
     from fastchat.llm_judge.session import Session
 
 _OURS = "fastchat_bench"
 _DATA = Path("data")  # where FastChat's commands look
-_REPLICAS = (
-    "one engine answers many questions at once. To use more GPUs, start workers with `fastchat up` and give --api-url."
-)
 
 
 def _names(value: object) -> object:
@@ -48,7 +48,7 @@ def _names(value: object) -> object:
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)]
 
 
-class _BenchSettings(ReachSettings):
+class _BenchSettings(SessionSettings):
     model_config = SettingsConfigDict(env_prefix="FASTCHAT_BENCH_")
 
     questions: str | None = setting(
@@ -70,8 +70,6 @@ class _BenchSettings(ReachSettings):
     question_end: NonNegativeInt | None = setting(None, "the one before which to stop", metavar="N")
     first_n: PositiveInt | None = setting(None, "only so many questions", metavar="N")
 
-    without_effect: ClassVar = {"--num-gpus-total": _REPLICAS}
-
 
 class AnswerSettings(_BenchSettings):
     model_config = SettingsConfigDict(env_prefix="FASTCHAT_BENCH_")
@@ -84,22 +82,16 @@ class AnswerSettings(_BenchSettings):
     answer_file: Path | None = setting(None, "write the answers of the one model here")
 
 
-class JudgeSettings(_BenchSettings):
+class JudgeSettings(_BenchSettings, JudgingSettings):
     model_config = SettingsConfigDict(env_prefix="FASTCHAT_BENCH_")
 
     judge: Names = setting(
         (), "who judges; several judge one after the other", "--judge-model", nargs="+", metavar="A,B"
     )
-    mode: Literal["single", "pairwise-baseline", "pairwise-all"] = setting(
-        "single", "grade each answer, compare each with the baseline's, or all with one another"
+    mode: Literal["single", "pairwise-baseline", "pairwise-all", "list"] = setting(
+        "single", "grade each answer, compare each with the baseline's, all with one another, or rank all at once"
     )
     baseline: str | None = setting(None, "whom to compare with", "--baseline-model", metavar="MODEL")
-    judge_prompts: Path | None = setting(None, "JSONL file of prompts in place of ours", metavar="FILE")
-    verdicts: Literal["auto", "json", "text"] = setting(
-        "auto", "form of verdicts; auto: JSON where the judge is known to keep to a schema"
-    )
-    attempts: PositiveInt = setting(3, "how often a verdict is asked for until one can be read", metavar="N")
-    max_verdict_tokens: PositiveInt = setting(2048, "longest verdict, reasons included", metavar="N")
     judge_file: Path | None = setting(None, "write the judgments here")
 
 
@@ -113,11 +105,18 @@ def main(argv: Sequence[str] | None = None) -> None:
         "run": Action(RunSettings, _run, "have models answer questions, judge the answers, and show the result"),
         "answer": Action(AnswerSettings, _answer, "only have models answer"),
         "judge": Action(JudgeSettings, _judge, "only judge answers that are there"),
+        "check": Action(CheckSettings, check, "run the programs that models answered, against the set's checks"),
         "show": Action(ShowSettings, show, "show what judgments say, with intervals"),
         "compare": Action(CompareSettings, compare, "tell what another judge, other prompts or another run change"),
+        "anchors": Action(
+            AnchorSettings, anchors, "find out whether a judge has drifted, by answers that stay the same"
+        ),
         "browse": Action(BrowseSettings, browse, "read questions, answers and judgments in a browser"),
         "export": Action(ExportSettings, export, "write them as pages that stand alone"),
         "combine": Action(CombineSettings, combine, "make one judge of several: mean, majority or Dawid-Skene"),
+        "static": Action(
+            StaticSettings, static, "ask a model the questions of benchmarks such as MMLU, through lm-eval"
+        ),
         "new": Action(NewSettings, new, "begin a set of questions of your own"),
         "certify": Action(CertifySettings, certify, "sign a suite of questions, or results on it"),
         "verify": Action(VerifySettings, verify, "find out whether a suite or results are what was signed"),
@@ -129,26 +128,31 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 async def _run(settings: RunSettings) -> int:
-    from fastchat.llm_judge.evaluation import MatchMaking
+    from fastchat.llm_judge.suites.checking import is_checked
 
     wanted = [*settings.models, *settings.judge, *([settings.baseline] if settings.baseline else [])]
     async with _opened(settings, wanted) as session:
         models = [session.name(model) for model in settings.models] or session.reach.contestants
         judges = [session.name(judge) for judge in settings.judge]
-        if not judges and (settings.models or session.reach.served):
+        runs_answers = is_checked(session.folder.root)
+        if not judges and not runs_answers and (settings.models or session.reach.served):
             raise SetupError(f"--judge is missing: who grades the answers? Served: {', '.join(session.reach.served)}.")
-        judges = judges or list(models)  # nothing was named, nothing is served: the built-in model by itself
+        if not judges and not runs_answers:
+            judges = list(models)  # nothing was named, nothing is served: the built-in model by itself
         baseline = session.name(settings.baseline) if settings.baseline else None
-        making = MatchMaking(_mode(settings), models, _prompts(settings), baseline)
+        making = _making(settings, models, baseline)
         manner = _manner(settings)
         making.check()
         begin(session, session.plan(making.answering, manner, making, judges))
         answers = await session.answer(making.answering, manner)
-        if not answers.is_cut_short:
-            await session.judge(making, judges, _judge_manner(settings), only_answered=True)
+        if runs_answers:
+            await check_folder(session.folder, making.answering)
+        if judges and not answers.is_cut_short:
+            await session.judge(making, judges, settings.judge_manner(), only_answered=True)
         left = session.plan(making.answering, manner, making, judges)
         end(session, left)
-    if any((session.folder.root / "model_judgment").glob("*.jsonl")):
+        tell_kin(judges, making.answering)
+    if runs_answers or any((session.folder.root / "model_judgment").glob("*.jsonl")):
         print_report(session.folder.root)
     return 1 if left.calls else 0
 
@@ -167,20 +171,20 @@ async def _answer(settings: AnswerSettings) -> int:
 
 
 async def _judge(settings: JudgeSettings) -> int:
-    from fastchat.llm_judge.evaluation import MatchMaking
-
     if not settings.judge:
         raise SetupError("--judge is missing: who grades the answers?")
     if settings.judge_file and len(settings.judge) > 1:
         raise SetupError("--judge-file takes the judgments of one judge, but --judge names several.")
     async with _opened(settings, settings.judge, judge_file=settings.judge_file) as session:
         models = settings.models or session.folder.models
-        making = MatchMaking(_mode(settings), models, _prompts(settings), settings.baseline)
+        making = _making(settings, models, settings.baseline)
         judges = [session.name(judge) for judge in settings.judge]
+        making.check()
         begin(session, session.plan((), None, making, judges))
-        await session.judge(making, judges, _judge_manner(settings), only_answered=False)
+        await session.judge(making, judges, settings.judge_manner(), only_answered=False)
         left = session.plan((), None, making, judges)
         end(session, left)
+        tell_kin(judges, making.answering)
     return 1 if left.calls else 0
 
 
@@ -195,6 +199,7 @@ async def _opened(
     from fastchat.llm_judge.folder import BenchFolder
     from fastchat.llm_judge.questions import read_questions
     from fastchat.llm_judge.session import open_session
+    from fastchat.llm_judge.suites.checking import keep_checks
 
     named = _DATA / settings.bench_name if settings.bench_name else None
     root = settings.output or named
@@ -203,33 +208,20 @@ async def _opened(
     asked = read_questions(source)
     chosen = read_questions(source, begin=settings.question_begin, end=settings.question_end, first_n=settings.first_n)
     folder = BenchFolder(root or _DATA / asked.name, answer_file=answer_file, judge_file=judge_file)
-    async with open_session(settings, folder, asked, chosen.questions, wanted, ProgressBars()) as session:
+    start = starting(settings)
+    async with open_session(settings, folder, asked, chosen.questions, wanted, ProgressBars(), start) as session:
+        keep_checks(folder.root, Path(asked.source))
         yield session
 
 
-def _mode(settings: JudgeSettings) -> "Mode":
+def _making(settings: JudgeSettings, models: Sequence[str], baseline: str | None) -> "MatchMaking":
+    from fastchat.llm_judge.evaluation import MatchMaking
     from fastchat.llm_judge.matches import Mode
 
-    return Mode(settings.mode)
-
-
-def _prompts(settings: JudgeSettings) -> "JudgePrompts":
-    from fastchat.llm_judge.prompts import read_prompts
-
-    return read_prompts(settings.judge_prompts)
+    return MatchMaking(Mode(settings.mode), models, settings.prompts(), baseline)
 
 
 def _manner(settings: AnswerSettings) -> "Manner":
     from fastchat.llm_judge.answering import Manner
 
     return Manner(settings.num_choices, settings.temperature, settings.max_tokens)
-
-
-def _judge_manner(settings: JudgeSettings) -> "Callable[[bool], JudgeManner]":
-    from fastchat.llm_judge.judging import JudgeManner
-
-    def manner(holds_to_schema: bool) -> JudgeManner:
-        is_json = holds_to_schema if settings.verdicts == "auto" else settings.verdicts == "json"
-        return JudgeManner(settings.attempts, settings.max_verdict_tokens, is_json=is_json)
-
-    return manner

@@ -1,6 +1,6 @@
 """What `fastchat bench` tells on the error output: the plan, a bar for each stage, what is left."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from fastchat.llm_judge.budget import Budget
     from fastchat.llm_judge.evaluation import Tell
     from fastchat.llm_judge.plan import Plan
+    from fastchat.llm_judge.running import Unasked
     from fastchat.llm_judge.session import Session
 
 
@@ -23,6 +24,18 @@ class ProgressBars:
 
     def loading(self, model: str) -> None:
         self._console.print(f"Loading {model} …", highlight=False)
+
+    def say(self, text: str) -> None:
+        self._console.print(text, highlight=False, soft_wrap=True, markup=False)
+
+    def unasked(self, model: str, left: "Unasked") -> None:
+        self.say(f"{model} is not asked any more; left of what was to ask: {left.jobs}. {left.reason}")
+
+    def given_up(self, judge: str, verdicts: int) -> None:
+        self.say(
+            f"Verdicts of {judge} that could not be had in --max-attempts, and are not asked for any more: {verdicts}. "
+            "With --retry-failed they are."
+        )
 
     @contextmanager
     def stage(self, name: str, total: int, budget: "Budget") -> "Iterator[Tell]":
@@ -84,3 +97,15 @@ def end(session: "Session", left: "Plan") -> None:
             highlight=False,
             soft_wrap=True,
         )
+
+
+def tell_kin(judges: Iterable[str], models: Iterable[str]) -> None:
+    """Whom a judge may favour for being like itself."""
+    from fastchat.llm_judge.families import kin
+
+    contestants = list(models)
+    console = Console(stderr=True)
+    for judge in judges:
+        for each in kin(judge, contestants):
+            whom = "itself" if each.is_judge else f"{each.model}, of its own family {' and '.join(each.families)}"
+            console.print(f"{judge} judges {whom}: its verdicts may favour it.", highlight=False, soft_wrap=True)

@@ -1,23 +1,25 @@
-"""`fastchat bench export` and `browse`: a folder's results, answers and verdicts as pages to read.
+"""`fastchat bench export` and `browse`: a folder's results, answers and verdicts as pages to read, and to grade on.
 
 As before `python3 -m fastchat.llm_judge.qa_browser`, whose flags `browse` understands.
 """
 
-import asyncio
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic_settings import SettingsConfigDict
 
 from fastchat.core.errors import SetupError
 from fastchat.core.settings import Settings, setting
 
+if TYPE_CHECKING:
+    from fastchat.llm_judge.site.grading import Grading
+
 
 class ExportSettings(Settings):
     model_config = SettingsConfigDict(env_prefix="FASTCHAT_BENCH_")
 
     folder: Path | None = setting(None, "what `fastchat bench run` wrote", metavar="DIR", positional=True)
-    output: Path | None = setting(None, "folder of the pages", metavar="FOLDER")
+    output: Path | None = setting(None, "folder of the pages", "--site", metavar="FOLDER")
 
 
 class BrowseSettings(Settings):
@@ -27,6 +29,13 @@ class BrowseSettings(Settings):
     bench_name: str | None = setting(None, "FastChat's flag: the folder data/NAME")
     host: str = setting("127.0.0.1", "address to listen on")
     port: int = setting(7860, "port to listen on; 0 takes a free one")
+    grade: bool = setting(False, "let a person grade there, in place of a judge")
+    grader: str | None = setting(None, "who grades; the grades stand in model_judgment/NAME_…", "--as", metavar="NAME")
+    mode: Literal["single", "pairwise-baseline", "pairwise-all"] = setting(
+        "single", "grade each answer, compare each with the baseline's, or all with one another"
+    )
+    baseline: str | None = setting(None, "whom to compare with", metavar="MODEL")
+    blind: bool = setting(False, "with --grade: without the names of models, and without the other pages")
 
     withdrawn: ClassVar = {
         "--share": "there is no public link here. Write the page with `fastchat bench export` and put it where others "
@@ -49,14 +58,38 @@ async def browse(settings: BrowseSettings) -> int:
     folder = settings.folder or (Path("data", settings.bench_name) if settings.bench_name else None)
     if folder is None:
         raise SetupError("Which folder? fastchat bench browse DIR")
-    from fastchat.llm_judge.site.pages import Site
-    from fastchat.llm_judge.site.reading import read_bench
-    from fastchat.llm_judge.site.serving import opened
+    from fastchat.core.serving import LOOPBACK_HOSTS, Listener, serve
+    from fastchat.llm_judge.site.app import OwnHosts, bench_app
+    from fastchat.llm_judge.site.current import CurrentSite
 
-    with opened(Site(read_bench(folder)), settings.host, settings.port) as server:
-        print(f"{folder} is at http://{settings.host}:{server.server_port}/, until Ctrl-C.", flush=True)
-        try:
-            await asyncio.to_thread(server.serve_forever)
-        finally:
-            server.shutdown()
+    grading = _grading(settings, folder)
+    site = None if settings.blind else CurrentSite(folder, can_grade=grading is not None).site
+    listener = Listener(settings.host, settings.port)
+
+    def tell() -> None:
+        print(f"{folder} is at {listener.url}/, until Ctrl-C.", flush=True)
+        if grading:
+            print(f"{grading.name} grades at {listener.url}/grade/next", flush=True)
+        if grading and settings.host not in LOOPBACK_HOSTS:
+            print(f"Whoever reaches {settings.host} can grade as {grading.name}.", flush=True)
+
+    try:
+        await serve(OwnHosts(bench_app(site, grading), settings.host), listener, role="bench", drain_s=1, on_ready=tell)
+    finally:
+        if grading:
+            grading.settle()
     return 0
+
+
+def _grading(settings: BrowseSettings, folder: Path) -> "Grading | None":
+    if not settings.grade:
+        idle = [flag for flag, value in {"--as": settings.grader, "--blind": settings.blind}.items() if value]
+        if idle:
+            raise SetupError(f"{', '.join(idle)}: only for grading. Add --grade.")
+        return None
+    if not settings.grader:
+        raise SetupError("Who grades? fastchat bench browse DIR --grade --as NAME")
+    from fastchat.llm_judge.matches import Mode
+    from fastchat.llm_judge.site.grading import Grading
+
+    return Grading(folder, settings.grader, Mode(settings.mode), baseline=settings.baseline, is_blind=settings.blind)

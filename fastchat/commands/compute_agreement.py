@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from fastchat.core.errors import SetupError
 
 if TYPE_CHECKING:
-    from fastchat.llm_judge.results.agreement import Agreement
+    from fastchat.llm_judge.results.agreement import Agreement, Agreements
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -22,10 +22,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     missing = [kind for kind in (one, other) if kind not in kinds]
     if missing:
         raise SetupError(f"No votes of {' and '.join(missing)} in these files; there are {', '.join(kinds) or 'none'}.")
-    for turn in sorted({vote.item.turn for vote in opinions}):
-        found = agreements([vote for vote in opinions if vote.item.turn == turn], one, other)
+    turns = sorted({vote.item.turn for vote in opinions})
+    by_turn = {turn: agreements([vote for vote in opinions if vote.item.turn == turn], one, other) for turn in turns}
+    for turn, found in by_turn.items():
         print(_line(turn, "with", found.with_ties.random))
         print(_line(turn, "without", found.without_ties.random))
+    for turn, found in by_turn.items():
+        print(f"turn {turn} beyond chance. {_beyond_chance(found)}")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -41,7 +44,12 @@ def _parser() -> argparse.ArgumentParser:
         help="kinds of judges: human, author, gpt4-pair, MODEL-pair (default: gpt4-pair human)",
     )
     parser.add_argument(
-        "--votefiles", nargs="+", type=Path, required=True, metavar="FILE", help="JSON lists, or lines, of votes"
+        "--votefiles",
+        nargs="+",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="JSON lists, or lines, of votes; or judgments",
     )
     return parser
 
@@ -54,3 +62,11 @@ def _line(turn: int, ties: str, found: "Agreement | None") -> str:
     if found.share.lower is None or found.share.upper is None:
         return line
     return f"{line} ({found.share.lower:.2f} … {found.share.upper:.2f})"
+
+
+def _beyond_chance(found: "Agreements") -> str:
+    from fastchat.llm_judge.results.tables import number_text
+
+    named = {"kappa": found.kappa, "alpha": found.alpha, "AC1": found.ac1}
+    said = [f"{name}: {number_text(value)}" for name, value in named.items() if value is not None]
+    return ", ".join(said) or "Nothing to tell."

@@ -68,10 +68,14 @@ def _wins(file: Path, flags: argparse.Namespace) -> "list[Table]":
     from fastchat.llm_judge.records import PairVerdict
     from fastchat.llm_judge.results.games import is_readable
     from fastchat.llm_judge.results.pairwise import win_table
+    from fastchat.llm_judge.results.reading import latest, pair_key, turned_pairs
 
     baseline = flags.baseline_model if flags.mode == "pairwise-baseline" else None
     # As FastChat has it, the list chooses by the first model of a pair.
     rows = [row for row in read_rows(file, PairVerdict) if flags.model_list is None or row.model_1 in flags.model_list]
+    if turned := turned_pairs(rows).total():
+        print(f"Pairs that are in the file twice, once with each model first: {turned}. The last counts.")
+        rows = latest(rows, pair_key)
     wins = win_table([row for row in rows if is_readable(row)], baseline)
     if not wins:
         against = f" against {baseline!r}; name another with --baseline-model" if baseline else ""

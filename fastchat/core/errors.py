@@ -3,7 +3,8 @@
     FastChatError
     ├── RequestError              the caller can mend it
     │   ├── InvalidRequest          400
-    │   │   └── ContextLengthExceeded
+    │   │   ├── ContextLengthExceeded
+    │   │   └── UnsupportedParameter
     │   ├── AuthenticationFailed    401
     │   ├── PermissionDenied        403
     │   ├── UnknownModel            404
@@ -17,6 +18,7 @@
     │   └── RateLimited             429
     ├── UpstreamError             the caller can only try again
     │   ├── WorkerFailed            502
+    │   │   └── EndpointRefused
     │   ├── LoginProviderFailed     502
     │   ├── NoWorker                503
     │   ├── NotEnoughModels         503
@@ -71,6 +73,12 @@ class ContextLengthExceeded(InvalidRequest):
             "Shorten the messages.",
             param="messages",
         )
+
+
+class UnsupportedParameter(InvalidRequest):
+    """The model does not take the field `param`, or not with this value."""
+
+    code: ClassVar[str | None] = "unsupported_parameter"
 
 
 class AuthenticationFailed(RequestError):
@@ -163,6 +171,10 @@ class UpstreamError(FastChatError):
 class WorkerFailed(UpstreamError):
     status: ClassVar[int] = 502
     code: ClassVar[str | None] = "worker_failed"
+
+
+class EndpointRefused(WorkerFailed):
+    """A provider refuses our key, or has no such model: no request to it succeeds before its entry here is mended."""
 
 
 class LoginProviderFailed(UpstreamError):

@@ -22,6 +22,7 @@ class Reply:
     prompt_tokens: int | None = None  # None: the server does not count
     completion_tokens: int | None = None
     finish_reason: str | None = None
+    in_batch: bool = False  # which costs less at some providers
 
 
 # Raises what `client.chat` raises: RequestError for what is refused, UpstreamError for what may be tried again.

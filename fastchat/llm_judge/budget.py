@@ -183,6 +183,8 @@ class Budget:
         prompt = most_prompt_tokens(call) if reply.prompt_tokens is None else reply.prompt_tokens
         written = _bytes(reply.text) if reply.completion_tokens is None else reply.completion_tokens
         price = self.price(call.model)
+        if price is not None and reply.in_batch:
+            price = price.in_batch
         usd = None if price is None else price.of(prompt, written)
         self.spending.add(call.model, prompt, written, usd)
         row = {

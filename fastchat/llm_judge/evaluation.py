@@ -4,7 +4,7 @@ A row is written the moment it is there, so a killed process loses what was in f
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TypeAlias
@@ -16,12 +16,12 @@ from fastchat.llm_judge.files import append_row, id_order, read_recorded, rewrit
 from fastchat.llm_judge.folder import BenchFolder
 from fastchat.llm_judge.judging import JudgeManner
 from fastchat.llm_judge.matches import Key, Match, Mode, judged, key_of, plan_matches
+from fastchat.llm_judge.places import Parallel
 from fastchat.llm_judge.plan import Foreseen, foresee_verdict
 from fastchat.llm_judge.prompts import JudgePrompts
-from fastchat.llm_judge.records import Answer, Failure, PairVerdict, Question, SingleVerdict
+from fastchat.llm_judge.records import Answer, Failure, Kind, ListVerdict, PairVerdict, Question, SingleVerdict, Verdict
 from fastchat.llm_judge.running import Done, Tally
 
-Verdict: TypeAlias = SingleVerdict | PairVerdict
 Tell: TypeAlias = Callable[[bool], None]  # of each job that ends: whether it was done
 
 
@@ -39,6 +39,8 @@ class MatchMaking:
         """Models whose answers are shown to the judge together."""
         if self.mode is Mode.PAIRWISE_ALL:
             return list(combinations(self.models, 2))
+        if self.mode is Mode.LIST:
+            return [tuple(dict.fromkeys(self.models))]
         if self.mode is Mode.PAIRWISE_BASELINE and self.baseline is not None:
             return [(model, self.baseline) for model in self.models if model != self.baseline]
         return [(model,) for model in self.models]
@@ -81,13 +83,16 @@ class MatchMaking:
         for group in self.groups:
             answered = [each for each in questions if all(each.question_id in answers[model] for model in group)]
             if answered:
-                models = group if self.mode is Mode.PAIRWISE_ALL else group[:1]
+                models = group if self.mode in (Mode.PAIRWISE_ALL, Mode.LIST) else group[:1]
                 found += replace(self, models=models).matches(folder, answered, judge)
         return found
 
-    def foreseen(self, folder: BenchFolder, questions: Sequence[Question], judge: str) -> Iterator[Foreseen]:
+    def foreseen(
+        self, folder: BenchFolder, questions: Sequence[Question], judge: str, max_attempts: int | None = None
+    ) -> Iterator[Foreseen]:
         """The calls that are left, whether there are answers yet or not."""
-        had = {(key.question_id, key.models, key.turn) for key in _judged(folder, judge, self.mode)}
+        settled = _judged(folder, judge, self.mode) | given_up(folder, judge, max_attempts)
+        had = {(key.question_id, key.models, key.turn) for key in settled}
         for question in questions:
             for turn in range(1, len(question.turns) + 1):
                 for group in self.groups:
@@ -96,13 +101,15 @@ class MatchMaking:
 
 
 async def get_answers(
-    folder: BenchFolder, jobs: Sequence[AnswerJob], ask: Ask, manner: Manner, *, parallel: int, tell: Tell
+    folder: BenchFolder, jobs: Sequence[AnswerJob], ask: Ask, manner: Manner, *, parallel: Parallel, tell: Tell
 ) -> Tally:
     """
     Raises:
         SetupError: a person has to mend something first.
     """
-    models = list(dict.fromkeys(job.model for job in jobs))
+    by_model: dict[str, list[AnswerJob]] = {}
+    for job in jobs:
+        by_model.setdefault(job.model, []).append(job)
 
     def record(done: Done[AnswerJob, Answer]) -> None:
         if done.result is not None:
@@ -115,9 +122,9 @@ async def get_answers(
         return await answering.answer(job, ask, manner)
 
     try:
-        return await running.run(jobs, work, parallel=parallel, on_done=record)
+        return await running.run(by_model, work, parallel=parallel, on_done=record)
     finally:
-        for model in models:
+        for model in by_model:
             _settle_answers(folder, model)
 
 
@@ -129,7 +136,7 @@ async def get_verdicts(
     making: MatchMaking,
     manner: Callable[[str], JudgeManner],
     *,
-    parallel: int,
+    parallel: Parallel,
     tell: Tell,
 ) -> Tally:
     """`ask_afresh` asks without the cache, for what had no verdict before: it would find there what nobody could read.
@@ -137,8 +144,10 @@ async def get_verdicts(
     Raises:
         SetupError: a person has to mend something first.
     """
-    judges = {match.judge for match in matches}
-    failed_before = {key_of(row) for judge in judges for row in read_recorded(folder.judge_failures(judge), Failure)}
+    by_judge: dict[str, list[Match]] = {}
+    for match in matches:
+        by_judge.setdefault(match.judge, []).append(match)
+    failed_before = {key: attempts for judge in by_judge for key, attempts in _attempts(folder, judge).items()}
     failures = 0
 
     def record(done: Done[Match, Verdict | Failure]) -> None:
@@ -147,7 +156,8 @@ async def get_verdicts(
         assert row is not None, "a judge's failure is a result, too"
         if isinstance(row, Failure):
             failures += 1
-            append_row(folder.judge_failures(done.job.judge), row)
+            attempts = row.attempts + failed_before.get(done.job.key, 0)
+            append_row(folder.judge_failures(done.job.judge), row.model_copy(update={"attempts": attempts}))
         else:
             append_row(folder.verdicts(done.job.judge, making.mode), row)
         tell(not isinstance(row, Failure))
@@ -157,11 +167,11 @@ async def get_verdicts(
         return await judging.judge(match, asked, making.prompts, manner(match.judge))
 
     try:
-        tally = await running.run(matches, work, parallel=parallel, on_done=record)
+        tally = await running.run(by_judge, work, parallel=parallel, on_done=record)
     finally:
-        for judge in judges:
+        for judge in by_judge:
             _settle_verdicts(folder, judge, making.mode)
-    return Tally(tally.done - failures, failures, tally.is_cut_short)
+    return replace(tally, done=tally.done - failures, failed=failures)
 
 
 def missing_answers(folder: BenchFolder, models: Sequence[str], questions: Sequence[Question]) -> Sequence[AnswerJob]:
@@ -169,16 +179,33 @@ def missing_answers(folder: BenchFolder, models: Sequence[str], questions: Seque
     return list(answering.unanswered(models, questions, lambda model, number: number in answers[model]))
 
 
-def missing_verdicts(folder: BenchFolder, matches: Sequence[Match], mode: Mode) -> Sequence[Match]:
+def missing_verdicts(
+    folder: BenchFolder, matches: Sequence[Match], mode: Mode, max_attempts: int | None = None
+) -> Sequence[Match]:
     had: set[Key] = set()
     for judge in {match.judge for match in matches}:
-        had |= _judged(folder, judge, mode)
+        had |= _judged(folder, judge, mode) | given_up(folder, judge, max_attempts)
     return [match for match in matches if match.key not in had]
 
 
+def given_up(folder: BenchFolder, judge: str, max_attempts: int | None) -> set[Key]:
+    """What this judge was asked so often, in all runs, that it is not asked again; None: nothing ever is."""
+    if max_attempts is None:
+        return set()
+    return {key for key, attempts in _attempts(folder, judge).items() if attempts >= max_attempts}
+
+
+def _attempts(folder: BenchFolder, judge: str) -> dict[Key, int]:
+    return {key_of(row): row.attempts for row in read_recorded(folder.judge_failures(judge), Failure)}
+
+
 def _judged(folder: BenchFolder, judge: str, mode: Mode) -> set[Key]:
-    row: type[Verdict] = SingleVerdict if mode is Mode.SINGLE else PairVerdict
-    return judged(read_recorded(folder.verdicts(judge, mode), row))
+    return judged(read_recorded(folder.verdicts(judge, mode), _row(mode)))
+
+
+def _row(mode: Mode) -> type[Verdict]:
+    rows: Mapping[Kind, type[Verdict]] = {"single": SingleVerdict, "pair": PairVerdict, "list": ListVerdict}
+    return rows[mode.kind]
 
 
 def _settle_answers(folder: BenchFolder, model: str) -> None:
@@ -195,10 +222,8 @@ def _settle_answers(folder: BenchFolder, model: str) -> None:
 
 def _settle_verdicts(folder: BenchFolder, judge: str, mode: Mode) -> None:
     file = folder.verdicts(judge, mode)
-    if file.exists() and mode is Mode.SINGLE:
-        settle(file, SingleVerdict, key_of, _order)
-    elif file.exists():
-        settle(file, PairVerdict, key_of, _order)
+    if file.exists():
+        settle(file, _row(mode), key_of, _order)
     if folder.judge_failures(judge).exists():
         had = _judged(folder, judge, mode)
         rewrite_rows(

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TypeAlias
 
-from fastchat.llm_judge.verdicts import CALLED_A_RATING, NUMBER
+from fastchat.llm_judge.verdicts import CALLED_A_RATING, NUMBER, RANKED
 
 Nonce: TypeAlias = Callable[[Sequence[str]], str]
 
-_VERDICT = re.compile(rf"\[\[\s*({NUMBER}(?:,\s*{NUMBER})?|[ABC]|(?i:yes|no))\s*\]\]")
+_VERDICT = re.compile(rf"\[\[\s*({NUMBER}(?:,\s*{NUMBER})?|[ABC]|{RANKED}|(?i:yes|no))\s*\]\]")
 _NAMED_VERDICT = re.compile(rf"({CALLED_A_RATING})\[({NUMBER}(?:,\s?{NUMBER})?)\]", re.IGNORECASE)
 _FENCE = re.compile(r"<<<((?:BEGIN|END)\b[^<>\n]*)>>>")
 _MESSAGE_TOKEN = re.compile(r"<(\|[^|<>\n]{1,40}\||/s|(?:start|end)_of_turn)>|\[(/?INST)\]")

@@ -4,7 +4,7 @@ DIR/question.jsonl                     what was asked
 DIR/model_answer/MODEL.jsonl
 DIR/answer_failures/MODEL.jsonl        ours; FastChat takes every file in model_answer for a model
 DIR/reference_answer/JUDGE.jsonl       made by hand, where there is one
-DIR/model_judgment/JUDGE_single.jsonl  …JUDGE_pair.jsonl, and ours: JUDGE_failures.jsonl
+DIR/model_judgment/JUDGE_single.jsonl  …JUDGE_pair.jsonl, and ours: JUDGE_list.jsonl, JUDGE_failures.jsonl
 DIR/costs.jsonl, DIR/.cache/           budget.py, cache.py
 """
 
@@ -47,8 +47,7 @@ class BenchFolder:
         return self.root / "reference_answer" / f"{_file_name(judge)}.jsonl"
 
     def verdicts(self, judge: str, mode: Mode) -> Path:
-        kind = "single" if mode is Mode.SINGLE else "pair"
-        return self._judge_file or self.root / "model_judgment" / f"{_file_name(judge)}_{kind}.jsonl"
+        return self._judge_file or self.root / "model_judgment" / f"{_file_name(judge)}_{mode.kind}.jsonl"
 
     def judge_failures(self, judge: str) -> Path:
         return self.root / "model_judgment" / f"{_file_name(judge)}_failures.jsonl"

@@ -1,12 +1,12 @@
 """One match, judged: the prompt, the call, the verdict. What cannot be had is a `Failure` with its reason.
 
-A pair is two games with the sides swapped, each asked by itself, since judges favour a side. A reply that nobody can
-read is asked for again, with another seed and with what was wrong with it.
+A pair is two games with the sides swapped, each asked by itself, since judges favour a side; a list is two with the
+order reversed. A reply that nobody can read is asked for again, with another seed and with what was wrong with it.
 """
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -17,10 +17,10 @@ from fastchat.llm_judge.asking import Ask, Call
 from fastchat.llm_judge.fencing import Fence, Nonce, nonce_of
 from fastchat.llm_judge.matches import Match
 from fastchat.llm_judge.prompts import JudgePrompts
-from fastchat.llm_judge.records import Failure, PairVerdict, SingleVerdict, Winner
-from fastchat.llm_judge.verdicts import ONE_TO_TEN, Side, Unreadable
+from fastchat.llm_judge.records import Failure, ListVerdict, PairVerdict, Ranking, SingleVerdict, Verdict, Winner
+from fastchat.llm_judge.verdicts import LABELS, ONE_TO_TEN, Side, Unreadable
 
-V = TypeVar("V", float, Side, tuple[bool, ...])
+V = TypeVar("V", float, Side, tuple[bool, ...], Ranking)
 _NO_REFERENCE = "(There is none for this turn.)"
 
 
@@ -64,9 +64,13 @@ async def judge(
     manner: JudgeManner = JudgeManner(),
     *,
     clock: Callable[[], float] = time.time,
-) -> SingleVerdict | PairVerdict | Failure:
+) -> Verdict | Failure:
     """What `ask` raises of a request or a server ends as a failure; other errors concern the whole run and go on."""
-    judged = await (judge_single if len(match.answers) == 1 else judge_pair)(match, ask, prompts, manner)
+    judged: Verdict | Failure
+    if match.prompt.type == "list":
+        judged = await judge_list(match, ask, prompts, manner)
+    else:
+        judged = await (judge_single if len(match.answers) == 1 else judge_pair)(match, ask, prompts, manner)
     return judged.model_copy(update={"tstamp": clock()})
 
 
@@ -90,19 +94,37 @@ async def judge_pair(
     match: Match, ask: Ask, prompts: JudgePrompts, manner: JudgeManner = JudgeManner()
 ) -> PairVerdict | Failure:
     read = verdicts.read_winner if match.prompt.output_format == "[[A]]" else verdicts.read_two_ratings
-    games: list[Heard[Side]] = []
-    for is_swapped in (False, True):
-        heard = await _hear(match, prepare(match, prompts, manner, is_swapped), ask, prompts, manner, read)
-        if isinstance(heard, Lost):  # then the other game would be paid for in vain
-            return _failure(match, heard._replace(reason=f"game {1 + is_swapped}: {heard.reason}"))
-        games.append(heard)
-    first, second = games
+    heard = await _hear_both(match, ask, prompts, manner, read)
+    if isinstance(heard, Lost):
+        return _failure(match, heard)
+    first, second = heard
     return PairVerdict(
         question_id=match.question.question_id,
         model_1=match.models[0],
         model_2=match.models[1],
         g1_winner=_winner(first.verdict, Winner.MODEL_1, Winner.MODEL_2),
         g2_winner=_winner(second.verdict, Winner.MODEL_2, Winner.MODEL_1),
+        judge=(match.judge, match.prompt.name),
+        g1_user_prompt=first.user_prompt,
+        g1_judgment=first.judgment,
+        g2_user_prompt=second.user_prompt,
+        g2_judgment=second.judgment,
+        turn=match.turn,
+    )
+
+
+async def judge_list(
+    match: Match, ask: Ask, prompts: JudgePrompts, manner: JudgeManner = JudgeManner()
+) -> ListVerdict | Failure:
+    heard = await _hear_both(match, ask, prompts, manner, partial(verdicts.read_ranking, count=len(match.answers)))
+    if isinstance(heard, Lost):
+        return _failure(match, heard)
+    first, second = heard
+    return ListVerdict(
+        question_id=match.question.question_id,
+        models=match.models,
+        g1_ranking=_named(first.verdict, match.models),
+        g2_ranking=_named(second.verdict, match.models[::-1]),
         judge=(match.judge, match.prompt.name),
         g1_user_prompt=first.user_prompt,
         g1_judgment=first.judgment,
@@ -127,6 +149,20 @@ def prepare(match: Match, prompts: JudgePrompts, manner: JudgeManner, is_swapped
     if manner.is_json:
         user.append(prompts.note("closing-json", schema=json.dumps(_schema(match))))
     return Prepared("\n\n".join(filter(None, system)), "\n\n".join(user))
+
+
+async def _hear_both(
+    match: Match, ask: Ask, prompts: JudgePrompts, manner: JudgeManner, read: Callable[[str], V | Unreadable]
+) -> tuple[Heard[V], Heard[V]] | Lost:
+    """As the answers stand, and swapped."""
+    games: list[Heard[V]] = []
+    for is_swapped in (False, True):
+        heard = await _hear(match, prepare(match, prompts, manner, is_swapped), ask, prompts, manner, read)
+        if isinstance(heard, Lost):  # then the other game would be paid for in vain
+            return heard._replace(reason=f"game {1 + is_swapped}: {heard.reason}")
+        games.append(heard)
+    first, second = games
+    return first, second
 
 
 async def _hear(
@@ -164,12 +200,16 @@ async def _hear(
 
 def _filled(match: Match, questions: Sequence[str], sides: Sequence[Sequence[str]]) -> str:
     """The prompt with all that a prompt may show; one names only some of it."""
-    names = ("",) if len(sides) == 1 else ("_a", "_b")
     reference = [text or _NO_REFERENCE for text in match.reference] or [_NO_REFERENCE] * match.turn
     criteria = "\n".join(f"{number}. {text}" for number, text in enumerate(match.criteria, 1))
     values = {"question": questions[-1], "ref_dialogue": _dialogue(questions, reference), "criteria": criteria}
     values |= {f"question_{turn}": text for turn, text in enumerate(questions, 1)}
     values |= {f"ref_answer_{turn}": text for turn, text in enumerate(reference, 1)}
+    if match.prompt.type == "list":
+        dialogues = [_dialogue(questions, turns) for turns in sides]
+        values |= {"answers": _labelled("Answer of", (turns[-1] for turns in sides))}
+        return match.prompt.prompt_template.format(**values, dialogues=_labelled("Conversation with", dialogues))
+    names = ("",) if len(sides) == 1 else ("_a", "_b")
     for name, turns in zip(names, sides, strict=True):
         values |= {f"answer{name}": turns[-1], f"dialogue{name}": _dialogue(questions, turns)}
         values |= {f"answer{name}_{turn}": text for turn, text in enumerate(turns, 1)}
@@ -183,6 +223,10 @@ def _dialogue(questions: Sequence[str], answers: Sequence[str]) -> str:
     )
 
 
+def _labelled(title: str, texts: Iterable[str]) -> str:
+    return "\n\n".join(f"# {title} Assistant {label}\n\n{text}" for label, text in zip(LABELS, texts, strict=False))
+
+
 def _schema(match: Match) -> Mapping[str, Any]:
     match match.prompt.output_format:
         case "[[rating]]":
@@ -193,6 +237,8 @@ def _schema(match: Match) -> Mapping[str, Any]:
             return verdicts.two_ratings_schema()
         case "[[yes]]":
             return verdicts.points_schema(len(match.criteria))
+        case "[[A > B = C]]":
+            return verdicts.ranking_schema(len(match.answers))
         case None:
             raise AssertionError("only notes have no format, and a note judges nothing")
 
@@ -211,6 +257,10 @@ def _rated(match: Match, heard: Heard[Any], score: float) -> SingleVerdict:
 
 def _winner(side: Side, a: Winner, b: Winner) -> Winner:
     return {Side.A: a, Side.B: b, Side.TIE: Winner.TIE}[side]
+
+
+def _named(ranking: Ranking, models: Sequence[str]) -> Ranking:
+    return tuple(tuple(sorted(models[LABELS.index(label)] for label in place)) for place in ranking)
 
 
 def _failure(match: Match, lost: Lost) -> Failure:

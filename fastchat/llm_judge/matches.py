@@ -5,15 +5,28 @@ an answer with several choices the first is judged, as FastChat does. Where a qu
 do) or a `rubric`, the answer to its last turn is judged by that.
 """
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from hashlib import sha256
 from itertools import combinations
 from typing import NamedTuple, TypeAlias
 
 from fastchat.core.errors import SetupError
 from fastchat.llm_judge.prompts import JudgePrompt, JudgePrompts
-from fastchat.llm_judge.records import Answer, Failure, PairVerdict, Question, SingleVerdict, Winner
+from fastchat.llm_judge.records import (
+    Answer,
+    Failure,
+    Kind,
+    ListVerdict,
+    PairVerdict,
+    Question,
+    SingleVerdict,
+    Verdict,
+    Winner,
+)
+from fastchat.llm_judge.verdicts import LABELS
 
 QuestionId: TypeAlias = int | str
 Answers: TypeAlias = Mapping[str, Mapping[QuestionId, Answer]]  # of each model, by question
@@ -21,6 +34,7 @@ Answers: TypeAlias = Mapping[str, Mapping[QuestionId, Answer]]  # of each model,
 REFERENCE_CATEGORIES = ("math", "reasoning", "coding", "arena-hard-200")
 FAILED_ANSWER = "$ERROR$"  # FastChat's
 _FAILED_SCORE = -1  # FastChat's
+_FEWEST_IN_A_LIST = 3  # two are a pair
 _WINNERS = {str(winner) for winner in Winner if winner is not Winner.ERROR}
 
 
@@ -28,10 +42,15 @@ class Mode(StrEnum):
     SINGLE = "single"
     PAIRWISE_BASELINE = "pairwise-baseline"
     PAIRWISE_ALL = "pairwise-all"
+    LIST = "list"
+
+    @property
+    def kind(self) -> Kind:
+        return "single" if self is Mode.SINGLE else "list" if self is Mode.LIST else "pair"
 
 
 class Key(NamedTuple):
-    """By which a match is known again. Models are sorted: a pair is judged in both orders anyway."""
+    """By which a match is known again. Models are sorted: several are judged in both orders anyway."""
 
     question_id: QuestionId
     models: tuple[str, ...]
@@ -52,7 +71,7 @@ NO_CRITERIA = Criteria()
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """One answer that is rated, or two that are compared."""
+    """One answer that is rated, two that are compared, or more that are ranked."""
 
     question: Question
     answers: tuple[Answer, ...]
@@ -90,19 +109,27 @@ def plan_matches(
     groups = _contestants(mode, models, baseline)
     _check_answers(questions, sorted({model for group in groups for model in group}), answers)
     references = references or {}
+    choose = {"single": prompts.single, "pair": prompts.pairwise, "list": prompts.listwise}[mode.kind]
     turns = [(question, turn) for question in questions for turn in range(1, len(question.turns) + 1)]
     matches = []
     for question, turn in turns:
         reference = reference_for(question, turn, references.get(question.question_id))
         criteria, is_checklist = criteria_of(question) if turn == len(question.turns) else NO_CRITERIA
-        if criteria:
-            prompt = prompts.by_criteria(mode is not Mode.SINGLE, is_checklist)
-        else:
-            prompt = (prompts.single if mode is Mode.SINGLE else prompts.pairwise)(turn, bool(reference))
+        prompt = prompts.by_criteria(mode.kind, is_checklist) if criteria else choose(turn, bool(reference))
         for group in groups:
-            own = tuple(answers[model][question.question_id] for model in group)
+            shown = shuffled(group, question.question_id, turn) if mode is Mode.LIST else group
+            own = tuple(answers[model][question.question_id] for model in shown)
             matches.append(Match(question, own, judge, prompt, turn, reference, criteria))
     return tuple(sorted(matches, key=lambda match: (match.turn, bool(match.reference))))
+
+
+def shuffled(models: Iterable[str], question_id: QuestionId, turn: int) -> tuple[str, ...]:
+    """The same for the same models, whoever comes first among them; another for another question or turn."""
+
+    def draw(model: str) -> bytes:
+        return sha256(json.dumps([question_id, turn, model]).encode()).digest()
+
+    return tuple(sorted(models, key=draw))
 
 
 def reference_for(question: Question, turn: int, answer: Answer | None = None) -> tuple[str, ...]:
@@ -135,7 +162,7 @@ def without_reference(matches: Iterable[Match]) -> list[QuestionId]:
     return list(dict.fromkeys(each.question_id for each in found if each.category in REFERENCE_CATEGORIES))
 
 
-def key_of(row: SingleVerdict | PairVerdict | Failure) -> Key:
+def key_of(row: Verdict | Failure) -> Key:
     if isinstance(row, SingleVerdict):
         models: tuple[str, ...] = (row.model,)
     elif isinstance(row, PairVerdict):
@@ -145,14 +172,16 @@ def key_of(row: SingleVerdict | PairVerdict | Failure) -> Key:
     return Key(row.question_id, tuple(sorted(models)), *row.judge, row.turn)
 
 
-def judged(rows: Iterable[SingleVerdict | PairVerdict]) -> set[Key]:
+def judged(rows: Iterable[Verdict]) -> set[Key]:
     """Those that need not be asked again. What FastChat wrote down as a failure was not judged."""
     return {key_of(row) for row in rows if not _has_failed(row)}
 
 
-def _has_failed(row: SingleVerdict | PairVerdict) -> bool:
+def _has_failed(row: Verdict) -> bool:
     if isinstance(row, SingleVerdict):
         return row.score == _FAILED_SCORE
+    if isinstance(row, ListVerdict):
+        return False
     return not {row.g1_winner, row.g2_winner} <= _WINNERS  # what stands there by another's hand may be anything
 
 
@@ -162,6 +191,9 @@ def _contestants(mode: Mode, models: Sequence[str], baseline: str | None) -> lis
         groups: list[tuple[str, ...]] = [(model,) for model in models]
     elif mode is Mode.PAIRWISE_ALL:
         groups = list(combinations(models, 2))
+    elif mode is Mode.LIST:
+        _check_list(models)
+        groups = [tuple(models)]
     elif baseline is None:
         raise SetupError(f"{mode} compares each model with one and the same. Name it with --baseline MODEL.")
     else:
@@ -172,6 +204,20 @@ def _contestants(mode: Mode, models: Sequence[str], baseline: str | None) -> lis
         beside = f" other than the baseline {baseline}" if mode is Mode.PAIRWISE_BASELINE else ""
         raise SetupError(f"{mode} needs {needed}{beside}; given: {given}. Name them with --models A,B.")
     return groups
+
+
+def _check_list(models: Sequence[str]) -> None:
+    if len(models) < _FEWEST_IN_A_LIST:
+        given = ", ".join(models) or "no model"
+        raise SetupError(
+            f"list ranks {_FEWEST_IN_A_LIST} models or more; given: {given}. Name them with --models A,B,C, or compare "
+            "two with --mode pairwise-all."
+        )
+    if len(models) > len(LABELS):
+        raise SetupError(
+            f"list calls answers by a letter, so it ranks {len(LABELS)} models at most; given: {len(models)}. Name "
+            "fewer with --models A,B,C, or compare them with --mode pairwise-baseline --baseline MODEL."
+        )
 
 
 def _check_answers(questions: Sequence[Question], models: Sequence[str], answers: Answers) -> None:

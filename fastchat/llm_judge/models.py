@@ -1,21 +1,33 @@
 """The models a run can ask: those that somebody serves, and those that are loaded into this process."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, aclosing
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
-from fastchat.client.chat import ChatClient, ChatParameters
-from fastchat.core.errors import UnknownModel
+from fastchat.client.chat import ChatClient, ChatDelta, ChatParameters
+from fastchat.core.errors import UnknownModel, UnsupportedParameter
 from fastchat.engines.base import ChatPrompt, Engine, GenerationRequest, JsonConstraint, Sampling
 from fastchat.llm_judge.asking import Ask, Call, Reply
+from fastchat.llm_judge.parameters import KnownFields
 
 
-def served(client: ChatClient) -> Ask:
+def served(client: ChatClient, known: KnownFields) -> Ask:
     """Any model of a fleet. Thoughts before an answer are no part of it."""
 
+    async def complete(call: Call) -> ChatDelta:
+        fields, wanted = known.of(call.model), body_of(call)
+        while True:
+            body = fields.of(wanted)
+            try:
+                return await client.complete(call.model, call.messages, ChatParameters(extra=body))
+            except UnsupportedParameter as refusal:
+                if not fields.learn(call.model, body, refusal):
+                    raise
+
     async def ask(call: Call) -> Reply:
-        said = await client.complete(call.model, call.messages, _parameters(call))
+        said = await complete(call)
         usage = said.usage
         return Reply(
             said.text,
@@ -27,12 +39,13 @@ def served(client: ChatClient) -> Ask:
     return ask
 
 
-def _parameters(call: Call) -> ChatParameters:
+def body_of(call: Call) -> dict[str, Any]:
+    """The fields of the request by OpenAI's names, without model and messages."""
     extra = dict(call.extra)
     if call.schema is not None:
         spec = {"name": "verdict", "schema": call.schema, "strict": True}
         extra["response_format"] = {"type": "json_schema", "json_schema": spec}
-    return ChatParameters(temperature=call.temperature, max_tokens=call.max_tokens, seed=call.seed, extra=extra)
+    return ChatParameters(temperature=call.temperature, max_tokens=call.max_tokens, seed=call.seed, extra=extra).body()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +54,30 @@ class _Loaded:
     slots: asyncio.Semaphore  # an engine has no queue of its own to speak of
 
 
-class LocalModels:
-    """Models by name, each with a way to load it. Whoever opens this closes it, and what was loaded with it."""
+# Servers of a model of this name, loaded from this place, for as long as the block is open; their addresses.
+Start: TypeAlias = Callable[[str, str], AbstractAsyncContextManager[Sequence[str]]]
 
-    def __init__(self, loaders: Mapping[str, Callable[[], Awaitable[Engine]]]) -> None:
+
+@dataclass(frozen=True, slots=True)
+class Copies:
+    """How models are started as servers, several of each. `add` makes them known to `ask`, which spreads calls."""
+
+    places: Mapping[str, str]  # by model
+    start: Start
+    add: Callable[[str, Sequence[str]], Awaitable[None]]
+    ask: Ask
+
+
+class LocalModels:
+    """Models by name, each with a way to load it. Whoever opens this closes it, and what was loaded with it.
+
+    With `copies`, they are started as servers instead.
+    """
+
+    def __init__(self, loaders: Mapping[str, Callable[[], Awaitable[Engine]]], copies: Copies | None = None) -> None:
         self._loaders = loaders
+        self._copies = copies
+        self._addresses: dict[str, Sequence[str]] = {}  # of copies
         self._loaded: dict[str, _Loaded] = {}
         self._open = AsyncExitStack()
 
@@ -55,16 +87,30 @@ class LocalModels:
 
     def must_load(self, model: str) -> bool:
         """It is one of these, and not in memory yet."""
-        return model in self._loaders and model not in self._loaded
+        return model in self._loaders and model not in self._loaded and model not in self._addresses
 
     async def load(self, model: str) -> None:
         """
         Raises:
             SetupError: it cannot be loaded.
         """
+        if self._copies is not None:
+            started = self._copies.start(model, self._copies.places[model])
+            addresses = await self._open.enter_async_context(started)
+            await self._copies.add(model, addresses)
+            self._addresses[model] = addresses
+            return
         engine = await self._loaders[model]()
         self._open.push_async_callback(engine.close)
         self._loaded[model] = _Loaded(engine, asyncio.Semaphore(engine.info.slots))
+
+    def addresses(self, model: str) -> Sequence[str]:
+        """An engine is as good as an address: calls to it are limited by themselves."""
+        return self._addresses.get(model, (f"{model}, loaded here",))
+
+    def engine(self, model: str) -> Engine:
+        """Of one that is loaded: for what is no chat."""
+        return self._loaded[model].engine
 
     def holds_to_schema(self, model: str) -> bool:
         """Known of what is loaded."""
@@ -75,6 +121,8 @@ class LocalModels:
         Raises:
             FastChatError: as the engine.
         """
+        if self._copies is not None and call.model in self._addresses:
+            return await self._copies.ask(call)
         if call.model not in self._loaded:
             raise UnknownModel(call.model, list(self._loaded))
         loaded = self._loaded[call.model]
@@ -88,7 +136,12 @@ class LocalModels:
 async def _generated(engine: Engine, call: Call) -> Reply:
     request = GenerationRequest(
         ChatPrompt(call.messages),
-        Sampling(max_tokens=call.max_tokens, temperature=call.temperature, seed=call.seed),
+        Sampling(
+            max_tokens=call.max_tokens,
+            temperature=call.temperature,
+            seed=call.seed,
+            stop=tuple(call.extra.get("stop", ())),
+        ),
         constraint=JsonConstraint(call.schema) if call.schema is not None and _holds_to_schema(engine) else None,
         extra=call.extra,
     )

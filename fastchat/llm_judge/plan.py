@@ -14,6 +14,7 @@ from fastchat.llm_judge.records import Question
 _BYTES_PER_TOKEN = 4  # of English; other languages need more tokens
 _ANSWER_TOKENS = 350  # what chat models of today say to such a question, as a rule
 _VERDICT_TOKENS = 250
+_MORE_TOKENS = 50  # for each answer in a list after the second
 _FRAME_TOKENS = 250  # a judge's instructions
 
 
@@ -77,11 +78,12 @@ def foresee_answers(jobs: Iterable[AnswerJob], manner: Manner) -> Iterator[Fores
 
 
 def foresee_verdict(judge: str, question: Question, turn: int, models: int) -> Iterator[Foreseen]:
-    """The calls for one match: one where a single answer is graded, two where two are compared, in both orders."""
+    """The calls for one match: one where a single answer is graded, two where several are compared, in both orders."""
     asked = sum(map(about_tokens, question.turns[:turn])) + sum(map(about_tokens, (question.reference or ())[:turn]))
     prompt = _FRAME_TOKENS + asked + models * turn * _ANSWER_TOKENS
-    for _ in range(models):
-        yield Foreseen(judge, prompt, _VERDICT_TOKENS)
+    said = _VERDICT_TOKENS + max(0, models - 2) * _MORE_TOKENS
+    for _ in range(min(models, 2)):
+        yield Foreseen(judge, prompt, said)
 
 
 def about_tokens(text: str) -> int:

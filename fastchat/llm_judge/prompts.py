@@ -4,8 +4,9 @@
      "description": …, "category": "general", "output_format": "[[rating]]"}
 
 The name ends with `-multi-turn` where the second turn is judged, with `-dialogue` (ours) where a later one is;
-`-rubric-v1` and `-checklist-v1` (ours) serve questions that bring their own. Rows of the type `note` (ours) are what we
-say besides: about fences, about JSON, and after a reply that nobody could read.
+`-rubric-v1` and `-checklist-v1` (ours) serve questions that bring their own. Prompts of the type `list` (ours) have one
+placeholder for all answers, however many there are, and `-dialogue` for every turn after the first. Rows of the type
+`note` (ours) are what we say besides: about fences, about JSON, and after a reply that nobody could read.
 """
 
 from collections.abc import Mapping
@@ -19,9 +20,9 @@ from pydantic import model_validator
 
 from fastchat.core.errors import SetupError
 from fastchat.llm_judge.files import read_rows
-from fastchat.llm_judge.records import Row
+from fastchat.llm_judge.records import Kind, Row
 
-OutputFormat: TypeAlias = Literal["[[rating]]", "[[A]]", "[[rating_a,rating_b]]", "[[yes]]"]
+OutputFormat: TypeAlias = Literal["[[rating]]", "[[A]]", "[[rating_a,rating_b]]", "[[yes]]", "[[A > B = C]]"]
 MULTI_TURN = "-multi-turn"
 DIALOGUE = "-dialogue"
 RUBRIC = "-rubric-v1"
@@ -29,6 +30,7 @@ CHECKLIST = "-checklist-v1"
 _FORMATS: Mapping[str, tuple[OutputFormat | None, ...]] = {
     "single": ("[[rating]]", "[[yes]]"),
     "pairwise": ("[[A]]", "[[rating_a,rating_b]]"),
+    "list": ("[[A > B = C]]",),
     "note": (None,),
 }
 _NOTES: Mapping[str, set[str]] = {  # with the placeholders of each
@@ -41,7 +43,7 @@ _NOTES: Mapping[str, set[str]] = {  # with the placeholders of each
 
 class JudgePrompt(Row):
     name: str
-    type: Literal["single", "pairwise", "note"]
+    type: Literal["single", "pairwise", "list", "note"]
     prompt_template: str
     system_prompt: str = ""
     description: str = ""
@@ -75,9 +77,13 @@ class JudgePrompts:
     def pairwise(self, turn: int, with_reference: bool) -> JudgePrompt:
         return self.by_name["pair-math-v1" + _ending(turn) if with_reference else "pair-v2" + _ending(turn)]
 
-    def by_criteria(self, is_pair: bool, is_checklist: bool) -> JudgePrompt:
-        """Answers are compared, not ticked off: to a pair a checklist is a rubric."""
-        return self.by_name["pair" + RUBRIC if is_pair else "single" + (CHECKLIST if is_checklist else RUBRIC)]
+    def listwise(self, turn: int, with_reference: bool) -> JudgePrompt:
+        ending = DIALOGUE if turn > 1 else ""
+        return self.by_name["list-math-v1" + ending if with_reference else "list-v1" + ending]
+
+    def by_criteria(self, kind: Kind, is_checklist: bool) -> JudgePrompt:
+        """Answers are compared, not ticked off: to several a checklist is a rubric."""
+        return self.by_name[kind + (CHECKLIST if is_checklist and kind == "single" else RUBRIC)]
 
     def note(self, name: str, **values: str) -> str:
         return self.by_name[name].prompt_template.format(**values)
@@ -108,6 +114,8 @@ def _placeholders(type: str, name: str) -> set[str]:
     known = _needed(type, name)
     if name.endswith((DIALOGUE, RUBRIC, CHECKLIST)):
         return known | {"ref_dialogue"}
+    if type == "list":
+        return known | {"question", "ref_answer_1"}
     if name.endswith(MULTI_TURN):
         return (
             known
@@ -121,9 +129,11 @@ def _needed(type: str, name: str) -> set[str]:
     """What is judged; without it in the prompt, the verdict would be about nothing."""
     if type == "note":
         return _NOTES.get(name, set())
-    sides = ("",) if type == "single" else ("_a", "_b")
+    sides = {"single": ("",), "pairwise": ("_a", "_b"), "list": ("s",)}[type]
     if name.endswith((RUBRIC, CHECKLIST)):
         return {"criteria", *(f"dialogue{side}" for side in sides)}
     if name.endswith(DIALOGUE):
         return {f"dialogue{side}" for side in sides}
+    if type == "list":
+        return {"answers"}
     return {f"answer{side}_2" if name.endswith(MULTI_TURN) else f"answer{side}" for side in sides}

@@ -13,7 +13,8 @@ from fastchat.llm_judge.question_hub import PREFIX, fetch
 from fastchat.llm_judge.records import Question
 
 _FILE = "question.jsonl"  # in a folder that is named like the set
-_BEGINNING = ("README.md", "questions.yaml")  # of a new set
+_BEGINNING = ("README.md", "questions.yaml", "suite.toml")  # of a new set
+_NO_QUESTIONS = ("manifest.json", "certificate.json")  # what signing leaves in a folder
 # Where FastChat's commands look for data/NAME: in the folder they run in, and in a checkout.
 _FOLDERS = (Path("data"), Path("fastchat/llm_judge/data"))
 # Sets that people ask for by name, though they do not come with this package: the file in lm-sys/FastChat.
@@ -62,8 +63,14 @@ def shipped_sets() -> list[str]:
     return sorted(folder.name for folder in _shipped().iterdir() if (folder / _FILE).is_file())
 
 
+def folder_of(source: str) -> Path:
+    """Where a set lies that is named, or given by its folder."""
+    return _shipped() / source if source in shipped_sets() else Path(source)
+
+
 def new_set(folder: Path) -> list[Path]:
-    """Begins a set of one's own in `folder`: an example to change and a page that explains it. Returns the files.
+    """Begins a set of one's own in `folder`: an example to change, a page that explains it, and what it is called where
+    it shall be signed. Returns the files.
 
     Raises:
         SetupError: something of that name is there already, or cannot be written.
@@ -75,7 +82,8 @@ def new_set(folder: Path) -> list[Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for target in targets:
-            target.write_text((_shipped() / "new_set" / target.name).read_text("utf-8"), "utf-8")
+            text = (_shipped() / "new_set" / target.name).read_text("utf-8")
+            target.write_text(text.replace('"NAME"', json.dumps(folder.resolve().name, ensure_ascii=False)), "utf-8")
     except OSError as error:
         raise SetupError(f"{folder} cannot be written: {error.strerror or error}.") from None
     return targets
@@ -141,7 +149,8 @@ def _read(place: Path) -> Iterator[PlacedQuestion]:
 
 
 def _inside(folder: Path) -> Sequence[Path]:
-    return sorted(file for file in folder.iterdir() if kind_of(file) in KINDS and file.is_file())
+    files = [file for file in folder.iterdir() if kind_of(file) in KINDS and file.is_file()]
+    return sorted(file for file in files if file.name not in _NO_QUESTIONS)
 
 
 def _without_duplicates(placed: Iterable[PlacedQuestion]) -> Iterator[PlacedQuestion]:

@@ -4,12 +4,17 @@ question.jsonl                       Question
 model_answer/MODEL.jsonl             Answer       (reference_answer/JUDGE.jsonl: the same)
 model_judgment/JUDGE_single.jsonl    SingleVerdict
 model_judgment/JUDGE_pair.jsonl      PairVerdict
-model_judgment/JUDGE_failures.jsonl  Failure      (ours: FastChat's tools read the others only)
+model_judgment/JUDGE_list.jsonl      ListVerdict  (ours, as what follows: FastChat's tools read the others only)
+model_judgment/JUDGE_failures.jsonl  Failure
 """
 
 from enum import StrEnum
+from typing import Literal, Self, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+
+Kind: TypeAlias = Literal["single", "pair", "list"]  # of a verdict; files and prompts are called by it
+Ranking: TypeAlias = tuple[tuple[str, ...], ...]  # best first; those that are equally good stand together
 
 
 class Row(BaseModel):
@@ -70,6 +75,32 @@ class PairVerdict(Row):
     g2_judgment: str = ""
     turn: int = 1
     tstamp: float = 0.0
+
+
+class ListVerdict(Row):
+    """Ours. In the first game `models` stood as A, B, C, … in this order, in the second in the reverse."""
+
+    question_id: int | str
+    models: tuple[str, ...] = Field(min_length=3)
+    g1_ranking: Ranking  # names are of models, not of letters
+    g2_ranking: Ranking
+    judge: tuple[str, str]
+    g1_user_prompt: str = ""
+    g1_judgment: str = ""
+    g2_user_prompt: str = ""
+    g2_judgment: str = ""
+    turn: int = 1
+    tstamp: float = 0.0
+
+    @model_validator(mode="after")
+    def _ranks_every_model_once(self) -> Self:
+        for ranking in (self.g1_ranking, self.g2_ranking):
+            if sorted(model for place in ranking for model in place) != sorted(self.models):
+                raise ValueError("a ranking has to name every model of the list once")
+        return self
+
+
+Verdict: TypeAlias = SingleVerdict | PairVerdict | ListVerdict
 
 
 class Failure(Row):

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
-from pydantic import NonNegativeFloat, PositiveInt
+from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from pydantic_settings import SettingsConfigDict
 
 from fastchat.core.errors import SetupError
@@ -22,9 +23,12 @@ from fastchat.protocol.control import TOKEN_ENV
 if TYPE_CHECKING:
     import aiohttp
 
+    from fastchat.client.endpoints import Endpoint
     from fastchat.client.fleet import Fleet
+    from fastchat.client.pipe import Pipe
     from fastchat.llm_judge.asking import Ask, Call, Reply
-    from fastchat.llm_judge.models import LocalModels
+    from fastchat.llm_judge.models import LocalModels, Start
+    from fastchat.llm_judge.parameters import KnownFields
 
 _USUAL_API = "http://localhost:8000"
 _OPENAI = "https://api.openai.com/v1"
@@ -37,6 +41,9 @@ class Reach:
     served: Sequence[str]
     free: frozenset[str]
     local: "LocalModels"
+    pipe: "Pipe"  # to those that are served, for what is no chat
+    known: "KnownFields"
+    _fleet: "Fleet"
     _ask_served: "Ask"
     _with_schema: frozenset[str]
 
@@ -65,6 +72,16 @@ class Reach:
     def holds_to_schema(self, model: str) -> bool:
         """It is known that the model can be made to answer in JSON of a given form."""
         return self.local.holds_to_schema(model) if model in self.local.names else model in self._with_schema
+
+    def addresses(self, model: str) -> Sequence[str]:
+        """Where calls of it go at this moment; an engine that is loaded here is one, too."""
+        if model in self.local.names:
+            return self.local.addresses(model)
+        return [endpoint.url for endpoint in self.endpoints(model)]
+
+    def endpoints(self, model: str) -> "Sequence[Endpoint]":
+        """Who serves it; nobody, if it is loaded here."""
+        return _serving(self._fleet, model)
 
     async def ask(self, call: "Call") -> "Reply":
         """
@@ -100,7 +117,7 @@ class ReachSettings(ModelSettings):
     num_gpus: PositiveInt | None = setting(
         None, "how many GPUs to spread the weights over", "--num-gpus-per-model", metavar="N"
     )
-    parallel: PositiveInt = setting(16, "calls at the same time", metavar="N")
+    parallel: PositiveInt = setting(16, "calls at the same time to each server, or engine here", metavar="N")
     budget: NonNegativeFloat | None = setting(
         None, "spend no more US dollars than this, all runs into the folder together", metavar="USD"
     )
@@ -111,8 +128,10 @@ class ReachSettings(ModelSettings):
     caching: bool = setting(True, "take what was asked before from the cache")
 
     @asynccontextmanager
-    async def open_reach(self, wanted: Sequence[str]) -> AsyncIterator[Reach]:
+    async def open_reach(self, wanted: Sequence[str], start: "Start | None" = None) -> AsyncIterator[Reach]:
         """What is served, and of `wanted` what can be loaded here instead; all is closed with the block.
+
+        With `start`, what is loaded here is started as servers, several of each, in place of an engine in this process.
 
         Raises:
             SetupError: a server that was named does not answer.
@@ -123,7 +142,9 @@ class ReachSettings(ModelSettings):
         from fastchat.client.fleet import Fleet
         from fastchat.client.http1 import Http1Client
         from fastchat.client.pipe import Pipe
-        from fastchat.llm_judge.models import LocalModels, served
+        from fastchat.client.servers import ask_server
+        from fastchat.llm_judge.models import Copies, LocalModels, served
+        from fastchat.llm_judge.parameters import KnownFields
 
         fleet = Fleet()
         async with AsyncExitStack() as opened:
@@ -133,12 +154,20 @@ class ReachSettings(ModelSettings):
             opened.push_async_callback(pipe.close)
             here = self._places([name for name in wanted if name not in fleet.models], is_alone=not fleet.models)
             loaders = {name: partial(self.load, place, number=at) for at, (name, place) in enumerate(here.items())}
-            local = LocalModels(loaders)
+            known = KnownFields(lambda model: [_whereabouts(each, model) for each in _serving(fleet, model)])
+            ask_served = served(ChatClient(fleet, pipe, api_key=self.api_key), known)
+
+            async def add(model: str, addresses: Sequence[str]) -> None:
+                fleet.update([await ask_server(session, each) for each in addresses], source=f"copies of {model}")
+
+            copies = None if start is None else Copies(here, start, add, ask_served)
+            local = LocalModels(loaders, copies)
             opened.push_async_callback(local.close)
             billed_to_nobody = local.names | {name for name in fleet.models if _runs_here(fleet, name)}
-            ask_served = served(ChatClient(fleet, pipe, api_key=self.api_key))
             with_schema = {name for name, model in fleet.models.items() if "json_schema" in model.features}
-            yield Reach(list(fleet.models), billed_to_nobody, local, ask_served, frozenset(with_schema))
+            yield Reach(
+                list(fleet.models), billed_to_nobody, local, pipe, known, fleet, ask_served, frozenset(with_schema)
+            )
 
     def _places(self, wanted: Sequence[str], *, is_alone: bool) -> Mapping[str, str]:
         """Where models are that are loaded here, by the names they go by. Where there is no other, the built-in one."""
@@ -193,6 +222,34 @@ class ReachSettings(ModelSettings):
             ) from None
         following = asyncio.create_task(discovery.run())
         opened.push_async_callback(_ended, following)
+
+
+class SessionSettings(ReachSettings):
+    """What a run into a folder can be told besides."""
+
+    model_config = SettingsConfigDict(env_prefix="FASTCHAT_BENCH_")
+
+    parallel_total: PositiveInt = setting(256, "calls at the same time to all servers together", metavar="N")
+    max_attempts: PositiveInt = setting(
+        9, "how often, in all runs, a verdict is asked for before it is given up", metavar="N"
+    )
+    retry_failed: bool = setting(False, "ask for verdicts again that were given up")
+    batch: bool = setting(False, "send calls as batches, at the half price of OpenAI and Anthropic; may take a day")
+    batch_poll_s: PositiveFloat = setting(30.0, "seconds between two looks at a batch", metavar="S")
+    num_gpus_total: PositiveInt | None = setting(
+        None, "GPUs for a model that is loaded here: an engine for every --num-gpus-per-model of them", metavar="N"
+    )
+    replicas: PositiveInt | None = setting(None, "engines of a model that is loaded here on CPUs", metavar="N")
+
+
+def _serving(fleet: "Fleet", model: str) -> "Sequence[Endpoint]":
+    tracked = (item.endpoint for item in fleet.endpoints)
+    return [endpoint for endpoint in tracked if model in endpoint.models and not endpoint.is_draining]
+
+
+def _whereabouts(endpoint: "Endpoint", model: str) -> tuple[str, str]:
+    """Host, and what the model is called there."""
+    return urlsplit(endpoint.url).hostname or "", endpoint.models[model].upstream_name or model
 
 
 async def _ended(task: "asyncio.Task[None]") -> None:

@@ -1,10 +1,10 @@
-"""What a judge said, read: a rating, or which side is better. What cannot be read is `Unreadable`, never a number.
+"""What a judge said, read: a rating, which side is better, a ranking. What cannot be read is `Unreadable`, no number.
 
-FastChat's forms are `[[7]]`, `[[8,6]]` for two ratings, and `[[A]]`, `[[B]]`, `[[C]]` for a tie; ours is `1. [[yes]]`,
-`2. [[no]]` for the points of a checklist. Where a judge writes several, the last is its verdict: the others are
-quotations, or thoughts on the way. Single brackets (`[7]`) count as FastChat has it, but only where they are called a
-rating or stand on the last line by themselves: others are footnotes, lists, places in an array. A reply that is a JSON
-object is read as that, by the schemas below.
+FastChat's forms are `[[7]]`, `[[8,6]]` for two ratings, and `[[A]]`, `[[B]]`, `[[C]]` for a tie; ours are `1. [[yes]]`,
+`2. [[no]]` for the points of a checklist, and `[[B > A = C]]` for a ranking of all answers. Where a judge writes
+several, the last is its verdict: the others are quotations, or thoughts on the way. Single brackets (`[7]`) count as
+FastChat has it, but only where they are called a rating or stand on the last line by themselves: others are footnotes,
+lists, places in an array. A reply that is a JSON object is read as that, by the schemas below.
 """
 
 import json
@@ -12,8 +12,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from string import ascii_uppercase
 from typing import Any, NamedTuple
 
+from fastchat.llm_judge.records import Ranking
+
+LABELS = ascii_uppercase  # of the answers in a list
 NUMBER = r"\d+(?:\.\d*)?"
 # What calls something in brackets a rating, in the same sentence and not far before it.
 CALLED_A_RATING = (
@@ -30,6 +34,8 @@ _TWO_RATINGS_BACKUP = re.compile(
 )
 _WINNER = re.compile(r"\[\[([ABC])\]\]")
 _POINT = re.compile(r"(?<!\d)(\d{1,4})\W{1,4}?\[\[(yes|no)\]\]", re.IGNORECASE)
+RANKED = r"[A-Z](?:\s*[>=]\s*[A-Z]){1,25}"
+_RANKING = re.compile(rf"\[\[\s*({RANKED})\s*\]\]")
 _CODE_BLOCK = re.compile(r"\A```(?:json)?\s*(.*?)\s*```\Z", re.DOTALL)
 _TIE_WITHIN = 0.1  # of two ratings; FastChat's
 
@@ -117,6 +123,33 @@ def read_points(text: str, count: int) -> tuple[bool, ...] | Unreadable:
     return tuple(met[number] for number in range(1, count + 1))
 
 
+def read_ranking(text: str, count: int) -> Ranking | Unreadable:
+    """Of `count` answers, by their letters: every one once."""
+    said = _conclusion(text)
+    if isinstance(said, Unreadable):
+        return said
+    if isinstance(said, Mapping):
+        places = said.get("ranking")
+        if not isinstance(places, list) or not all(isinstance(place, list) and place for place in places):
+            return Unreadable("its ranking is no list of lists of letters")
+        return _complete(tuple(tuple(str(label)[:40] for label in place) for place in places), count)
+    found = _RANKING.findall(said)
+    if not found:
+        return Unreadable("there is no ranking like [[B > A = C]] in it")
+    return _complete(tuple(tuple(re.findall("[A-Z]", place)) for place in found[-1].split(">")), count)
+
+
+def _complete(ranking: Ranking, count: int) -> Ranking | Unreadable:
+    named = [label for place in ranking for label in place]
+    if unknown := [label for label in named if label not in tuple(LABELS[:count])]:
+        return Unreadable(f"the ranking names {unknown[0]!r}, and the answers are A to {LABELS[count - 1]}")
+    if lacking := [label for label in LABELS[:count] if label not in named]:
+        return Unreadable(f"the ranking lacks {', '.join(lacking)}")
+    if len(named) > count:
+        return Unreadable(f"the ranking names {next(label for label in named if named.count(label) > 1)} twice")
+    return ranking
+
+
 def rating_schema(scale: Scale = ONE_TO_TEN) -> dict[str, Any]:
     return _schema(rating=_number(scale))
 
@@ -131,6 +164,12 @@ def two_ratings_schema(scale: Scale = ONE_TO_TEN) -> dict[str, Any]:
 
 def points_schema(count: int) -> dict[str, Any]:
     return _schema(points={"type": "array", "items": {"type": "boolean"}, "minItems": count, "maxItems": count})
+
+
+def ranking_schema(count: int) -> dict[str, Any]:
+    place = {"type": "array", "items": {"type": "string", "enum": list(LABELS[:count])}, "minItems": 1}
+    told = "the best first; letters of answers that are equally good share a list"
+    return _schema(ranking={"description": told, "type": "array", "items": place, "minItems": 1, "maxItems": count})
 
 
 def _schema(**verdict: Mapping[str, Any]) -> dict[str, Any]:

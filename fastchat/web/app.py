@@ -20,6 +20,7 @@ from fastchat.arena.records import Mode
 from fastchat.arena.service import Arena
 from fastchat.client.fleet import Fleet
 from fastchat.web import page, theme
+from fastchat.web.bench import bench_routes
 from fastchat.web.beside import Surroundings, beside, routers
 from fastchat.web.chat import Backend
 from fastchat.web.conversation import Conversations
@@ -61,7 +62,7 @@ def create_app(settings: WebSettings, parts: Parts) -> WebApp:
     """Must be called inside the loop that serves it: Gradio makes a loop of its own where it finds none.
 
     Raises:
-        SetupError: an arena's colour, logo, origins or terms cannot be used.
+        SetupError: an arena's colour, logo, origins or terms cannot be used, or there is no bench to show.
     """
     arena, access = parts.arena, parts.access
     around = Surroundings(
@@ -80,6 +81,8 @@ def create_app(settings: WebSettings, parts: Parts) -> WebApp:
     for router in (create_api(arena, access.visitors.of), *routers(around)):
         app.include_router(router)
     app.router.routes.extend(own_routes(arena, parts.fleet, access, around.catalogue, settings))
+    if settings.bench:
+        app.router.routes.extend(bench_routes(settings.bench, access.root))
     pages = [_mount_page(app, name, settings, parts, around) for name in _shown(arena, settings)]
 
     def let_go() -> None:

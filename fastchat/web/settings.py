@@ -43,6 +43,9 @@ class WebSettings(AccessSettings, ServerSettings):
     )
     leaderboard_table_file: Path | None = setting(None, "CSV of facts about models, likewise", metavar="FILE")
     arena_hard_table: Path | None = setting(None, "CSV of Arena-Hard's scores, likewise", metavar="FILE")
+    bench: Path | None = setting(
+        None, "show what `fastchat bench run` wrote into this folder, at /bench/", metavar="DIR"
+    )
     show_terms_of_use: bool = setting(False, "show the terms of use at every visit, not only at the first")
     conv_log_dir: Path | None = setting(None, "folder for FastChat's logs of conversations, beside the database")
     controller_url: str = setting(

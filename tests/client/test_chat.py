@@ -19,6 +19,7 @@ from fastchat.core.errors import (
     NoWorker,
     QueueFull,
     UnknownModel,
+    UnsupportedParameter,
     WorkerFailed,
 )
 from fastchat.protocol.control import ServedModel
@@ -128,6 +129,9 @@ def refusal(message: str, code: str | None = None) -> bytes:
         (reply(400, refusal("bad field")), InvalidRequest, "bad field"),
         (reply(401, refusal("no key")), AuthenticationFailed, "no key"),
         (reply(404, refusal("gone", "model_not_found")), UnknownModel, "gone"),
+        (reply(404, refusal("nowhere")), UnknownModel, "nowhere"),
+        (reply(400, refusal("not this", "unsupported_parameter")), UnsupportedParameter, "not this"),
+        (reply(400, refusal("not 0", "unsupported_value")), UnsupportedParameter, "not 0"),
         (reply(429, refusal("full"), "application/json", "retry-after: 7"), QueueFull, "full"),
         (reply(503, refusal("nobody", "no_worker")), NoWorker, "nobody"),
         (reply(500, b"<html>"), WorkerFailed, "status 500"),

@@ -129,11 +129,11 @@ def test_a_limit_needs_prices(prices: PriceList, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("model", "price"),
     [
-        ("gpt-4o", Price(2.5, 10)),
-        ("openai/GPT-4o", Price(2.5, 10)),
-        ("gpt-4o-2024-08-06", Price(2.5, 10)),
-        ("gpt-4o-2024-05-13", Price(5, 15)),
-        ("gpt-4o-mini-2024-07-18", Price(0.15, 0.6)),
+        ("gpt-4o", Price(2.5, 10, 0.5)),
+        ("openai/GPT-4o", Price(2.5, 10, 0.5)),
+        ("gpt-4o-2024-08-06", Price(2.5, 10, 0.5)),
+        ("gpt-4o-2024-05-13", Price(5, 15, 0.5)),
+        ("gpt-4o-mini-2024-07-18", Price(0.15, 0.6, 0.5)),
         ("judge-1", Price(1000, 10000)),
         ("gpt-4o-realtime", None),
         ("gpt-99", None),
@@ -149,12 +149,22 @@ def test_ones_own_price_goes_before_ours(tmp_path: Path) -> None:
     assert PriceList.read(file).find("gpt-4o") == Price(1, 2)
 
 
+A_PRICE = '[[price]]\nmatch = "y"\ninput = 1\noutput = 2\n'
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("price = ", "no TOML"),
-        ('[[price]]\nmatch = "x"\ninput = -1\noutput = 2\n', "price.0.input"),
-        ('[[prices]]\nmatch = "x"\n', "price"),
+        ('[[price]]\nmatch = "x"\ninput = -1\noutput = 2\n', "prices.toml:3: input: .*greater than or equal to 0"),
+        ('[[price]]\nmatch = "x"\ninput = nan\noutput = 2\n', "prices.toml:3: input: .*finite"),
+        ('[[price]]\nmatch = "x"\ninput = 1\n# so much\noutput = "2"\n', "prices.toml:5: output: .*valid number"),
+        (f"{A_PRICE}\n[[price]]\nmatch = 7\ninput = 1\noutput = 2\n", "prices.toml:7: match: .*valid string"),
+        (f'{A_PRICE}\n[[price]]\nmatch = "x"\ninput = 1\n', "prices.toml:6: output: field required"),
+        (f"{A_PRICE}cached = 1\n", "prices.toml:5: cached: there is no such field"),
+        (f"{A_PRICE}batch = 1.5\n", "prices.toml:5: batch: .*less than or equal to 1"),
+        ('[[prices]]\nmatch = "x"\n', "prices.toml: price: field required"),
+        ("price = [{match = 'x', input = -1, output = 1}]", "prices.toml: input: .*greater"),
     ],
 )
 def test_a_table_that_is_wrong_is_refused(tmp_path: Path, text: str, message: str) -> None:

@@ -29,11 +29,6 @@ async def test_the_same_call_is_asked_once_also_by_another_process(tmp_path: Pat
     assert (cache.hits, cache.misses) == (1, 1)
 
 
-def damage(folder: Path) -> None:
-    (file,) = folder.rglob("*.json")
-    file.write_text(file.read_text()[:10])
-
-
 @pytest.mark.parametrize(
     "other",
     [
@@ -55,14 +50,18 @@ def test_how_a_call_is_written_does_not_count() -> None:
     assert digest(replace(CALL, messages=({"content": "Grüße", "role": "user"},), temperature=0.0)) == digest(CALL)
 
 
-async def test_a_file_that_was_damaged_is_asked_again(tmp_path: Path) -> None:
-    endpoint = Counting()
-    ask = cached(endpoint, Cache(tmp_path))
-    await ask(CALL)
-    damage(tmp_path)
-    await ask(CALL)
-    assert endpoint.calls == 2
-    assert (await ask(CALL)).text == "echo 2"
+async def test_a_damaged_file_is_named_and_what_to_do_said(tmp_path: Path) -> None:
+    with Cache(tmp_path) as cache:
+        await cached(Counting(), cache)(CALL)
+    (tmp_path / "replies.sqlite").write_bytes(b"no database" * 1000)
+    with pytest.raises(SetupError, match=r"The cache .*replies.sqlite cannot be used: .*delete it"):
+        Cache(tmp_path)
+
+
+async def test_two_runs_share_a_folder_at_the_same_time(tmp_path: Path) -> None:
+    with Cache(tmp_path) as one, Cache(tmp_path) as other:
+        said = await cached(Counting(), one)(CALL)
+        assert other.find(CALL) == said
 
 
 async def test_asked_afresh_the_new_reply_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
@@ -73,7 +72,7 @@ async def test_asked_afresh_the_new_reply_takes_the_place_of_the_old_one(tmp_pat
     assert endpoint.calls == 2
 
 
-async def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(SetupError, match=r"The cache .*file cannot be written to"):
-        await cached(Counting(), Cache(tmp_path / "file"))(CALL)
+    with pytest.raises(SetupError, match=r"The cache .*file.* cannot be used"):
+        Cache(tmp_path / "file")

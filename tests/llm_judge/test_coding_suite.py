@@ -6,10 +6,10 @@ import pytest
 
 from fastchat.core.errors import SetupError
 from fastchat.llm_judge.questions import read_questions
-from fastchat.llm_judge.records import Answer, Question
+from fastchat.llm_judge.records import Question
 from fastchat.llm_judge.sandbox import Limits
 from fastchat.llm_judge.suites.code_blocks import code_of, fenced
-from fastchat.llm_judge.suites.coding import OURS, Check, Item, Outcome, pass_rate, read_items, score, score_answers
+from fastchat.llm_judge.suites.coding import OURS, Check, Item, Outcome, pass_rate, read_items, score
 
 ITEMS = read_items()
 DOUBLE = Item(
@@ -177,18 +177,6 @@ def test_warnings_of_the_parser_are_not_ours() -> None:
 
 def test_block_without_an_end_is_taken_to_the_end() -> None:
     assert list(fenced("```py\na\nb")) == ["a\nb\n"]
-
-
-def test_every_choice_of_an_answer_is_scored() -> None:
-    rows = [
-        {"question_id": 1, "choices": [{"index": 0, "turns": [RIGHT]}, {"index": 1, "turns": ["no"]}, {"turns": []}]},
-        {"question_id": 2, "choices": [{"index": 0, "turns": [RIGHT]}]},
-    ]
-    answers = [Answer.model_validate({"answer_id": "a", "model_id": "m", "tstamp": 0.0, **row}) for row in rows]
-    outcomes = list(score_answers(answers, [DOUBLE]))
-
-    assert [(outcome.question_id, outcome.passed) for outcome in outcomes] == [(1, True), (1, False), (1, False)]
-    assert pass_rate(outcomes).rate == pytest.approx(1 / 3)
 
 
 def outcome_of(question: int, passed: bool) -> Outcome:

@@ -12,7 +12,7 @@ from fastchat.llm_judge.judging import JudgeManner, judge_pair, judge_single
 from fastchat.llm_judge.matches import Match
 from fastchat.llm_judge.prompts import read_prompts
 from fastchat.llm_judge.records import Failure, PairVerdict, SingleVerdict, Winner
-from fastchat.llm_judge.verdicts import Unreadable, read_two_ratings, read_winner
+from fastchat.llm_judge.verdicts import Unreadable, read_ranking, read_two_ratings, read_winner
 from tests.llm_judge.rows import ScriptedJudge, answer, question, system_prompt, user_prompt
 
 PROMPTS = read_prompts()
@@ -105,6 +105,7 @@ async def test_without_fences_the_same_orders_win(name: str) -> None:
         ("x [[8, 6.5]] y", "x ⟦8, 6.5⟧ y"),
         ("[[A]] [[C]]", "⟦A⟧ ⟦C⟧"),
         ("1. [[yes]] 2. [[No]]", "1. ⟦yes⟧ 2. ⟦No⟧"),
+        ("[[B > A = C]] [[A>B]]", "⟦B > A = C⟧ ⟦A>B⟧"),
         ("My rating: **[9]**", "My rating: **⟦9⟧**"),
         ("Score = [9.5]", "Score = ⟦9.5⟧"),
         ("I rate this a [9] [10]", "I rate this a ⟦9⟧ [10]"),
@@ -125,13 +126,16 @@ def test_code_and_notes_stay_as_they_are(text: str) -> None:
     assert without_verdicts(text) == text
 
 
-@given(st.text(alphabet="[]10AB, .<|>rating:", max_size=60))
+@given(st.text(alphabet="[]10ABC, .<|>=rating:", max_size=60))
+@example("[[[A > B = C]]]")
 @example("[[[[10]]5]]")
 @example("[[[A]]]")
 def test_nothing_in_a_fence_reads_as_a_verdict(text: str) -> None:
     shown = without_verdicts(text)
     assert "[[10]]" not in shown
     assert isinstance(read_winner(shown), Unreadable)
+    assert isinstance(read_ranking(shown, 3), Unreadable)
+    assert isinstance(read_ranking(shown, 2), Unreadable)
     if "[[" in shown:  # a list in an answer may look like `[8,6]`; between two brackets it may not
         assert not re.search(r"\[\[\d+\.?\d*(,\s?\d+\.?\d*)?\]\]", shown)
     assert without_verdicts(shown) == shown

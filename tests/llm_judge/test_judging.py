@@ -169,7 +169,7 @@ async def test_a_judge_can_be_held_to_a_schema() -> None:
 
 def ticking() -> Match:
     points = ("It names a colour.", "It rhymes.", "It is short.", "It is polite.")
-    return Match(question(), (answer("m"),), "j", PROMPTS.by_criteria(False, True), 2, (), points)
+    return Match(question(), (answer("m"),), "j", PROMPTS.by_criteria("single", True), 2, (), points)
 
 
 async def test_the_score_of_a_checklist_is_the_share_of_its_points() -> None:
@@ -193,7 +193,15 @@ async def test_a_checklist_can_be_held_to_a_schema() -> None:
 @pytest.mark.parametrize("is_pair", [False, True])
 def test_the_judge_sees_a_rubric_with_the_dialogue(is_pair: bool) -> None:
     answers = (answer("m"), answer("n"))[: 1 + is_pair]
-    match = Match(question(), answers, "j", PROMPTS.by_criteria(is_pair, False), 2, ("", "AZURE"), ("BE KIND",))
+    match = Match(
+        question(),
+        answers,
+        "j",
+        PROMPTS.by_criteria("pair" if is_pair else "single", False),
+        2,
+        ("", "AZURE"),
+        ("BE KIND",),
+    )
     shown = prepare(match, PROMPTS, JudgeManner()).user_prompt
     for text in ("BE KIND", "AZURE", "Name a colour.", "m says red.", "m says blue."):
         assert text in shown
@@ -242,3 +250,11 @@ def _raising(error: Exception) -> ScriptedJudge:
         raise error
 
     return ScriptedJudge(say)
+
+
+async def test_an_empty_answer_is_judged_as_it_is() -> None:
+    match = Match(question(), (answer("m", ""),), "j", PROMPTS.single(1, False))
+    verdict = await judge_single(match, saying("Nothing. [[1]]"), PROMPTS)
+    assert isinstance(verdict, SingleVerdict)
+    assert verdict.score == 1
+    assert re.search(r"<<<BEGIN \w+>>>\n\n<<<END \w+>>>", verdict.user_prompt)

@@ -35,6 +35,13 @@ def test_a_pair_is_judged_in_both_orders() -> None:
     assert len(list(foresee_verdict("judge", QUESTION, 1, 2))) == 2
 
 
+def test_a_list_is_judged_in_two_orders() -> None:
+    first, second = foresee_verdict("judge", QUESTION, 1, 7)
+    assert first == second
+    assert first.prompt_tokens > 7 * 350
+    assert first.completion_tokens == 250 + 5 * 50
+
+
 def test_a_verdict_on_the_second_turn_has_both_turns_and_references_before_it() -> None:
     (one,) = foresee_verdict("judge", QUESTION, 1, 1)
     (two,) = foresee_verdict("judge", QUESTION, 2, 1)

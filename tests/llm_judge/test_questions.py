@@ -212,6 +212,7 @@ def test_a_folder_has_a_file_a_topic(tmp_path: Path) -> None:
     written(tmp_path / "contracts.jsonl", [row(1, category=""), row(2)])
     (tmp_path / "refunds.yaml").write_text("questions:\n- {question_id: r1, question: 'Why?'}\n", "utf-8")
     (tmp_path / "notes.txt").write_text("not questions", "utf-8")
+    (tmp_path / "manifest.json").write_text("{}", "utf-8")  # left by signing
     found = read_questions(tmp_path)
     assert [(one.question_id, one.category) for one in found.questions] == [
         (1, "contracts"),
@@ -279,7 +280,7 @@ def test_line_separators_inside_a_text_do_not_cut_it(tmp_path: Path) -> None:
 
 def test_a_new_set_can_be_read_at_once(tmp_path: Path) -> None:
     files = new_set(tmp_path / "mine")
-    assert {file.name for file in files} == {"questions.yaml", "README.md"}
+    assert {file.name for file in files} == {"questions.yaml", "README.md", "suite.toml"}
     found = read_questions(tmp_path / "mine")
     assert found.name == "mine"
     assert ids(found) == ["refund-1", "invoice-1", "tone-1"]

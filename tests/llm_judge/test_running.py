@@ -5,9 +5,19 @@ from collections.abc import Iterator
 
 import pytest
 
-from fastchat.core.errors import InvalidRequest, NoWorker, QueueFull, RateLimited, SetupError, WorkerFailed
+from fastchat.core.errors import (
+    EndpointRefused,
+    FastChatError,
+    InvalidRequest,
+    NoWorker,
+    QueueFull,
+    RateLimited,
+    SetupError,
+    WorkerFailed,
+)
 from fastchat.llm_judge.asking import Ask, Call, Reply
 from fastchat.llm_judge.budget import BudgetSpent
+from fastchat.llm_judge.places import Parallel
 from fastchat.llm_judge.running import Done, Patience, retrying, run
 
 CALL = Call("echo", [{"role": "user", "content": "Hello"}])
@@ -46,7 +56,7 @@ async def test_no_more_than_so_many_at_a_time() -> None:
         return job * 2
 
     done: list[Done[int, int]] = []
-    tally = await run(range(20), work, parallel=3, on_done=done.append)
+    tally = await run({"m": range(20)}, work, parallel=Parallel(3), on_done=done.append)
     assert most == 3
     assert (tally.done, tally.failed, tally.is_cut_short) == (20, 0, False)
     assert sorted(one.result or 0 for one in done) == [2 * job for job in range(20)]
@@ -59,7 +69,7 @@ async def test_what_cannot_be_done_is_told_with_its_reason_and_the_others_go_on(
         return job
 
     done: list[Done[int, int]] = []
-    tally = await run(range(3), work, parallel=1, on_done=done.append)
+    tally = await run({"m": range(3)}, work, parallel=Parallel(1), on_done=done.append)
     assert (tally.done, tally.failed) == (2, 1)
     assert [one.error.message if one.error else "" for one in done] == ["", "too long", ""]
 
@@ -77,7 +87,7 @@ async def test_nothing_is_begun_once_the_budget_is_spent_and_what_is_in_flight_i
         return job
 
     done: list[Done[int, int]] = []
-    tally = await run(range(100), work, parallel=2, on_done=done.append)
+    tally = await run({"m": range(100)}, work, parallel=Parallel(2), on_done=done.append)
     assert begun == [0, 1]
     assert [one.job for one in done] == [0]
     assert (tally.done, tally.failed, tally.is_cut_short) == (1, 0, True)
@@ -91,7 +101,9 @@ async def test_an_interruption_keeps_what_was_done_and_records_nothing_by_halves
             await asyncio.Event().wait()
         return job
 
-    task = asyncio.create_task(run(range(10), work, parallel=1, on_done=lambda one: done.append(one.job)))
+    task = asyncio.create_task(
+        run({"m": range(10)}, work, parallel=Parallel(1), on_done=lambda one: done.append(one.job))
+    )
     while len(done) < 5:
         await asyncio.sleep(0)
     task.cancel()
@@ -108,7 +120,7 @@ async def test_what_a_person_has_to_mend_ends_the_run_at_once() -> None:
         raise SetupError("install something")
 
     with pytest.raises(SetupError, match="install something"):
-        await run(range(10), work, parallel=1, on_done=lambda _: None)
+        await run({"m": range(10)}, work, parallel=Parallel(1), on_done=lambda _: None)
     assert begun == [0]
 
 
@@ -117,7 +129,7 @@ async def test_a_mistake_of_ours_is_not_taken_for_a_failure_of_the_model() -> No
         raise KeyError(job)
 
     with pytest.raises(ExceptionGroup) as raised:
-        await run(range(3), work, parallel=1, on_done=lambda _: None)
+        await run({"m": range(3)}, work, parallel=Parallel(1), on_done=lambda _: None)
     assert raised.group_contains(KeyError)
 
 
@@ -131,7 +143,7 @@ async def test_jobs_that_are_waiting_take_no_memory() -> None:
 
     tracemalloc.start()
     try:
-        tally = await run(jobs(), work, parallel=16, on_done=lambda _: None)
+        tally = await run({"m": jobs()}, work, parallel=Parallel(16), on_done=lambda _: None)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -163,10 +175,11 @@ async def test_nobody_waits_until_tomorrow() -> None:
     assert pauses == []
 
 
-async def test_what_is_refused_is_not_asked_again() -> None:
+@pytest.mark.parametrize("error", [InvalidRequest("no such parameter"), EndpointRefused("wrong key")])
+async def test_what_is_refused_is_not_asked_again(error: FastChatError) -> None:
     pauses: list[float] = []
-    endpoint = Refusing(InvalidRequest("no such parameter"))
-    with pytest.raises(InvalidRequest):
+    endpoint = Refusing(error)
+    with pytest.raises(type(error)):
         await patient(endpoint, pauses)(CALL)
     assert endpoint.calls == 1
     assert pauses == []

@@ -2,22 +2,23 @@ import asyncio
 import re
 import signal
 import sys
-import threading
-import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
+import httpx
 import pytest
+from starlette.types import ASGIApp
 
 from fastchat.commands import bench
 from fastchat.core.errors import SetupError
+from fastchat.core.serving import Listener
 from fastchat.llm_judge.files import append_row
 from fastchat.llm_judge.records import Failure, PairVerdict, SingleVerdict
-from fastchat.llm_judge.site.pages import Site, write_site
+from fastchat.llm_judge.site.app import OwnHosts, bench_app
+from fastchat.llm_judge.site.current import CurrentSite
+from fastchat.llm_judge.site.pages import write_site
 from fastchat.llm_judge.site.reading import read_bench
-from fastchat.llm_judge.site.serving import opened
 from tests.llm_judge.rows import answer, question
 
 HOSTILE = """</div></script><script>alert(1)</script><img src="https://evil.example/x" onerror='alert(2)'>&lt;"""
@@ -97,7 +98,7 @@ def test_the_first_page_has_results_and_links_to_questions(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     export(folder, tmp_path / "out")
-    assert f"{tmp_path / 'out' / 'index.html'}: written, 3 pages" in capsys.readouterr().out
+    assert f"{tmp_path / 'out' / 'index.html'}: written, 4 pages" in capsys.readouterr().out
     page = (tmp_path / "out" / "index.html").read_text("utf-8")
     said = _Elements(page).text
     assert "2 questions, 2 models, 1 judge." in said
@@ -175,42 +176,74 @@ def test_pages_of_questions_that_are_no_more_are_removed(folder: Path, tmp_path:
     answers.write_text(answers.read_text().splitlines()[0] + "\n")
     questions = folder / "question.jsonl"
     questions.write_text(questions.read_text().splitlines()[0] + "\n")
-    assert write_site(read_bench(folder), output) == 2
+    assert write_site(read_bench(folder), output) == 3
     assert sorted(file.name for file in (output / "questions").iterdir()) == ["0001.html", "notes.html"]
 
 
+def calling(app: ASGIApp) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1:7860")
+
+
 @pytest.fixture
-def address(folder: Path) -> Iterator[str]:
-    with opened(Site(read_bench(folder)), "127.0.0.1", 0) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+def exported(folder: Path, tmp_path: Path) -> Path:
+    export(folder, tmp_path / "out")  # in no loop: a command makes one
+    return tmp_path / "out"
 
 
-def test_the_same_pages_are_served(address: str, folder: Path, tmp_path: Path) -> None:
-    export(folder, tmp_path / "out")
-    for path, file in (("/", "index.html"), ("/index.html?x=1", "index.html"), *[("/questions/0002.html",) * 2]):
-        with urllib.request.urlopen(address + path) as reply:
-            assert reply.read() == (tmp_path / "out" / file.removeprefix("/")).read_bytes()
-            assert reply.headers["Content-Type"] == "text/html; charset=utf-8"
+async def test_the_same_pages_are_served(folder: Path, exported: Path) -> None:
+    async with calling(bench_app(CurrentSite(folder).site)) as client:
+        for path, file in (("/", "index.html"), ("/index.html?x=1", "index.html"), *[("/questions/0002.html",) * 2]):
+            reply = await client.get(path)
+            assert reply.content == (exported / file.removeprefix("/")).read_bytes()
+            assert reply.headers["content-type"] == "text/html; charset=utf-8"
+
+
+def test_pages_follow_the_files(folder: Path) -> None:
+    site = CurrentSite(folder).site
+    append_row(folder / "model_judgment" / "k_single.jsonl", single("m1", 7).model_copy(update={"judge": ("k", "p")}))
+    assert "Scores by k" in (site().page("index.html") or "")
+    (folder / "model_judgment" / "k_single.jsonl").write_text("{}\n")
+    assert "Scores by k" in (site().page("index.html") or "")  # as it was
 
 
 @pytest.mark.parametrize(
     ("method", "path", "status"),
-    [("GET", "/questions/0003.html", 404), ("GET", "/../question.jsonl", 404), ("POST", "/", 501), ("PUT", "/", 501)],
+    [
+        ("GET", "/questions/0003.html", 404),
+        ("GET", "/%2e%2e/question.jsonl", 404),
+        ("GET", "/grade/next", 404),
+        ("POST", "/", 405),
+        ("PUT", "/", 405),
+    ],
 )
-def test_nothing_else_is_served(address: str, method: str, path: str, status: int) -> None:
-    with pytest.raises(urllib.error.HTTPError) as refused:
-        urllib.request.urlopen(urllib.request.Request(address + path, method=method))
-    refused.value.close()
-    assert refused.value.code == status
+async def test_nothing_else_is_served(folder: Path, method: str, path: str, status: int) -> None:
+    async with calling(bench_app(CurrentSite(folder).site)) as client:
+        assert (await client.request(method, path)).status_code == status
 
 
-def test_a_port_that_is_taken(address: str, folder: Path) -> None:
-    with pytest.raises(SetupError, match="cannot be listened on: Address already in use"):
-        bench.main(["browse", str(folder), "--port", address.rpartition(":")[2]])
+@pytest.mark.parametrize(
+    ("named", "status"),
+    [
+        ("127.0.0.1:7860", 200),
+        ("localhost:7860", 200),
+        ("[::1]:7860", 200),
+        ("bench.local", 200),
+        ("192.168.0.7", 200),
+        ("evil.example:7860", 421),
+        ("", 421),
+    ],
+)
+async def test_names_of_others_are_refused(folder: Path, named: str, status: int) -> None:
+    async with calling(OwnHosts(bench_app(CurrentSite(folder).site), "bench.local")) as client:
+        assert (await client.get("/", headers={"host": named})).status_code == status
+
+
+def test_a_port_that_is_taken(folder: Path) -> None:
+    taken = Listener("127.0.0.1", 0)
+    taken.socket.listen()
+    with pytest.raises(SetupError, match=r"Cannot listen on 127.0.0.1:.*Address already in use"):
+        bench.main(["browse", str(folder), "--port", str(taken.port)])
+    taken.socket.close()
 
 
 @pytest.fixture
@@ -231,7 +264,7 @@ async def test_the_old_door_serves_until_it_is_interrupted(data: Path) -> None:
         page = await asyncio.to_thread(lambda: urllib.request.urlopen(found[0]).read())
         assert b"2 questions" in page
         process.send_signal(signal.SIGINT)
-        assert await asyncio.wait_for(process.wait(), 30) == 130
+        assert await asyncio.wait_for(process.wait(), 30) == 0
     finally:
         if process.returncode is None:
             process.kill()
@@ -244,6 +277,8 @@ async def test_the_old_door_serves_until_it_is_interrupted(data: Path) -> None:
         (["export"], "fastchat bench export DIR --output FOLDER"),
         (["browse"], "fastchat bench browse DIR"),
         (["browse", "--share"], "--share: there is no public link here"),
+        (["browse", "nowhere", "--as", "ann"], "--as: only for grading. Add --grade."),
+        (["browse", "nowhere", "--grade"], "Who grades?"),
         (["browse", "nowhere"], "There is no answer and no judgment in 'nowhere'"),
     ],
 )

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from fastchat.core.errors import SetupError
+from fastchat.llm_judge.questions import new_set
 from fastchat.llm_judge.suites.certifying import certify, certify_results, verify, verify_hidden, verify_results
 from fastchat.llm_judge.suites.coding import OURS
+from fastchat.llm_judge.suites.known_keys import known_key
 from fastchat.llm_judge.suites.manifests import Certificate, Manifest
 from fastchat.llm_judge.suites.signing import SigningKey, has_signed
 
@@ -64,6 +66,30 @@ def test_our_suite_can_be_certified(tmp_path: Path, key: SigningKey) -> None:
 
     assert certify(folder, key).questions >= 50
     assert verify(folder, key.public) == ()
+
+
+def test_our_suite_is_as_it_was_signed() -> None:
+    """If this fails: another version in suite.toml, then `python scripts/sign_suites.py`."""
+    manifest = Manifest.read(OURS)
+    public_key = known_key(manifest)
+
+    assert public_key is not None
+    assert verify(OURS, public_key) == ()
+
+
+def test_a_key_that_a_manifest_names_itself_is_known_to_nobody(suite: Path, key: SigningKey) -> None:
+    (suite / "suite.toml").write_text('name = "fastchat-coding"\nversion = "99"\nlicence = "x"\n')
+
+    assert known_key(certify(suite, key)) is None
+
+
+def test_a_new_set_can_be_signed_at_once(tmp_path: Path, key: SigningKey) -> None:
+    new_set(tmp_path / "support")
+    manifest = certify(tmp_path / "support", key)
+
+    assert (manifest.name, manifest.questions) == ("support", 3)
+    assert certify(tmp_path / "support", key) == manifest  # a manifest is none of the questions
+    assert verify(tmp_path / "support", key.public) == ()
 
 
 def test_digest_names_the_content_and_not_the_key(suite: Path, key: SigningKey, tmp_path: Path) -> None:
@@ -152,9 +178,9 @@ def repeat_question(suite: Path) -> None:
     ("spoil", "message"),
     [
         (break_description, "licence: Field required"),
-        (repeat_question, "comes more than once"),
+        (repeat_question, "is taken by"),
         (lambda suite: (suite / "suite.toml").unlink(), "lines name, version and licence"),
-        (lambda suite: (suite / "question.jsonl").write_text(""), "no question"),
+        (lambda suite: (suite / "question.jsonl").write_text(""), "has 0 questions"),
         (lambda suite: (suite / "link").symlink_to("/etc/passwd"), "is a link or a device"),
     ],
 )
@@ -193,6 +219,35 @@ def test_tampered_results_are_found_out(suite: Path, results: Path, key: Signing
         "model_answer/m.jsonl was changed",
         "model_judgment/j_single.jsonl was added",
     )
+
+
+def test_what_was_paid_is_not_certified(suite: Path, results: Path, key: SigningKey) -> None:
+    certify(suite, key)
+    (results / "costs.jsonl").write_text('{"usd": 1}\n')
+    certify_results(results, suite, key)
+    (results / "costs.jsonl").unlink()
+
+    assert verify_results(results, suite, key.public) == ()
+
+
+def test_results_whose_questions_say_something_else_are_not_certified(
+    suite: Path, results: Path, key: SigningKey
+) -> None:
+    certify(suite, key)
+    shutil.copy(suite / "question.jsonl", results)
+    change_question(results)
+
+    with pytest.raises(SetupError, match="has other questions than the suite"):
+        certify_results(results, suite, key)
+
+
+def test_results_whose_checks_are_other_checks_are_not_certified(tmp_path: Path, key: SigningKey) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(OURS, folder)
+    (folder / "checks.jsonl").write_text((OURS / "checks.jsonl").read_text().replace("225", "226", 1))
+
+    with pytest.raises(SetupError, match="has other checks than the suite"):
+        certify_results(folder, OURS, key)
 
 
 def test_results_on_another_suite_are_found_out(suite: Path, results: Path, key: SigningKey) -> None:

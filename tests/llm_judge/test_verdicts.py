@@ -12,8 +12,10 @@ from fastchat.llm_judge.verdicts import (
     Side,
     Unreadable,
     points_schema,
+    ranking_schema,
     rating_schema,
     read_points,
+    read_ranking,
     read_rating,
     read_two_ratings,
     read_winner,
@@ -186,3 +188,49 @@ def test_a_schema_allows_nothing_off_the_scale() -> None:
 
 def test_a_number_of_no_point_is_none() -> None:
     assert isinstance(read_points("9" * 50_000 + ". [[yes]]", 1), Unreadable)
+
+
+@pytest.mark.parametrize(
+    ("text", "ranking"),
+    [
+        ("C is best. [[C > A = B]]", (("C",), ("A", "B"))),
+        ("[[C>A>B]]", (("C",), ("A",), ("B",))),
+        ("[[A = B = C]]", (("A", "B", "C"),)),
+        ("At first [[A > B > C]]. No: [[ B > C > A ]]", (("B",), ("C",), ("A",))),
+        ("<think>[[A > B > C]]</think>[[C > B > A]]", (("C",), ("B",), ("A",))),
+        ('{"explanation": "[[A > B > C]]", "ranking": [["B"], ["A", "C"]]}', (("B",), ("A", "C"))),
+    ],
+)
+def test_rankings(text: str, ranking: tuple[tuple[str, ...], ...]) -> None:
+    assert read_ranking(text, 3) == ranking
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("C is best.", "there is no ranking"),
+        ("[[C, A, B]]", "there is no ranking"),
+        ("[[C]]", "there is no ranking"),
+        ("[[C > A]]", "lacks B"),
+        ("[[A > B > C > D]]", "names 'D'"),
+        ("[[A > B > C > A]]", "names A twice"),
+        ("[[X = Z > Y]]", "names 'X'"),
+        ("<think>[[A > B > C]]", "within its thoughts"),
+        ('{"ranking": "A > B > C"}', "no list of lists"),
+        ('{"ranking": [["A"], [], ["B"], ["C"]]}', "no list of lists"),
+        ('{"ranking": [["A", "B"], ["AB"], ["C"]]}', "names 'AB'"),
+        ('{"ranking": [["A"], ["B"]]}', "lacks C"),
+    ],
+)
+def test_a_ranking_that_is_not_whole_is_none(text: str, reason: str) -> None:
+    found = read_ranking(text, 3)
+    assert isinstance(found, Unreadable)
+    assert reason in found.reason
+
+
+def test_a_ranking_by_the_schema_can_be_read() -> None:
+    said = {"explanation": "", "ranking": [["B"], ["C", "A"]]}
+    jsonschema.validate(said, ranking_schema(3))
+    assert read_ranking(json.dumps(said), 3) == (("B",), ("C", "A"))
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(said | {"ranking": [["D"]]}, ranking_schema(3))

@@ -14,11 +14,13 @@ from fastchat.access.sign_in import SignIn
 from fastchat.access.visitors import Visitors
 from fastchat.arena.oversight import Oversight
 from fastchat.client.fleet import Fleet
+from fastchat.llm_judge.files import append_row
 from fastchat.web.app import Parts, create_app
 from fastchat.web.leaderboard import Leaderboard
 from fastchat.web.result_files import Results
 from fastchat.web.settings import Limits, WebSettings
 from fastchat.web.uploads import Uploads
+from tests.llm_judge.rows import answer, question
 from tests.web.stub_arena import StubArena
 
 Visit = Callable[..., httpx.AsyncClient]
@@ -212,3 +214,13 @@ def test_the_assets_are_part_of_the_package() -> None:
 
     for file in (Path(__file__).parents[2] / "fastchat/web/assets").iterdir():
         assert asset(file.name)
+
+
+async def test_an_evaluation_stands_beside_the_page(visit: Visit, tmp_path: Path) -> None:
+    append_row(tmp_path / "question.jsonl", question(81))
+    append_row(tmp_path / "model_answer" / "m1.jsonl", answer("m1"))
+    page = visit(bench=tmp_path)
+    assert (await page.get("/bench")).headers["location"] == "/bench/"
+    assert "1 question, 1 model" in (await page.get("/bench/")).text
+    assert "m1 says red." in (await page.get("/bench/questions/0001.html")).text
+    assert (await page.get("/bench/grade/next")).status_code == 404

@@ -39,6 +39,9 @@ def frames(file: Path, form: Form, names: Sequence[str], rows: int | None = None
         known = lazy.collect_schema().names()
         chosen = lazy.select(name for name in names if name in known)
         for frame in [chosen.collect()] if rows is None else chosen.collect_batches(chunk_size=rows):
+            if form is Form.LINES and _has_nested_backslashes(frame):
+                yield _read_json(file, form, names).slice(done)
+                return
             yield _without_absent(frame, form)
             done += frame.height
     except (pl.exceptions.PolarsError, OSError) as error:
@@ -75,6 +78,15 @@ def _scan(file: Path, form: Form, names: Sequence[str]) -> "pl.LazyFrame":
             schema = {name: pl.String() for name in names} | json_kinds(names)
             with opened(file) as stream:
                 return pl.read_json(stream.read(), schema=schema).lazy()
+
+
+def _has_nested_backslashes(frame: "pl.DataFrame") -> bool:
+    """Polars writes nested values of JSON lines as text, but leaves backslashes in them as they were: `\\frac` would be
+    read as a form feed and `rac`, and much would be no JSON at all."""
+    import polars as pl
+
+    found = frame.select(pl.col(pl.String).str.contains(r"(?s)^\s*[\[{].*\\").any()) if frame.width else frame
+    return any(found.row(0)) if found.height else False
 
 
 def _separator(file: Path) -> str:

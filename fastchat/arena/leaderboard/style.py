@@ -12,20 +12,14 @@ from fastchat.arena.leaderboard.votes import CONV_A, CONV_B, VoteTable
 from fastchat.core.errors import SetupError
 from fastchat.ranking.comparisons import Floats
 from fastchat.ranking.differences import STYLES, style_differences
+from fastchat.ranking.markdown import CODE, MARKUP, TOKENS
 
 if TYPE_CHECKING:
     import polars as pl
 
 FEATURES = tuple(STYLES.values())  # tokens, headers, lists, bold
 
-_CODE = r"(?s)```.*?(?:```|\z)"  # what looks like a list in there is none
-# Without a tokenizer: words, and marks one by one. Only ratios of the two sides are used.
-_PATTERNS = {
-    "tokens": r"\w+|[^\w\s]",
-    "headers": r"(?m)^#{1,6}\s",
-    "lists": r"(?m)^\s*(?:[-*+]|\d+[.)])\s",
-    "bold": r"\*\*[^*\n]+\*\*|__[^_\n]+__",
-}
+_PATTERNS = {"tokens": TOKENS, **MARKUP}
 
 
 def with_style(votes: VoteTable) -> VoteTable:
@@ -57,7 +51,7 @@ def _counted(column: str, feature: str, side: str) -> "pl.Expr":
     said = pl.element().struct.field("content").filter(pl.element().struct.field("role") == "assistant")
     text = pl.col(column).list.eval(said).list.join("\n")
     if feature != "tokens":
-        text = text.str.replace_all(_CODE, "")
+        text = text.str.replace_all(CODE, "")
     return text.str.count_matches(_PATTERNS[feature]).cast(pl.Float64).alias(f"{feature}_{side}")
 
 

@@ -18,7 +18,7 @@ from fastchat.client.providers.machine_login import GOOGLE, check_is_theirs
 from fastchat.client.providers.translator import DialectTranslator
 from fastchat.protocol.openai import ChatRequest, EmbeddingRequest
 
-_FINISH: Mapping[str, FinishReason] = {
+FINISH: Mapping[str, FinishReason] = {
     "end_turn": "stop",
     "stop_sequence": "stop",
     "pause_turn": "stop",
@@ -42,13 +42,18 @@ _STATUS = {
 
 
 def direct(account: Account) -> DialectTranslator:
+    return DialectTranslator(Anthropic(client_of(account), account), account.idle_s)
+
+
+def client_of(account: Account) -> anthropic.AsyncAnthropic:
     client = anthropic.AsyncAnthropic(
         api_key=account.api_key or "EMPTY",  # with none the SDK would look for one by itself
         base_url=account.url,
         max_retries=0,
         timeout=_timeout(account),
     )
-    return DialectTranslator(Anthropic(client, account), account.idle_s)
+    client._custom_headers = {}  # those of the environment may be keys for somebody else
+    return client
 
 
 def vertex(account: Account) -> DialectTranslator:
@@ -62,6 +67,7 @@ def vertex(account: Account) -> DialectTranslator:
         max_retries=0,
         timeout=_timeout(account),
     )
+    client._custom_headers = {}
     return DialectTranslator(Anthropic(client, account), account.idle_s)
 
 
@@ -71,7 +77,6 @@ def _timeout(account: Account) -> httpx2.Timeout:
 
 class Anthropic:
     def __init__(self, client: anthropic.AsyncAnthropic | anthropic.AsyncAnthropicVertex, account: Account) -> None:
-        client._custom_headers = {}  # those of the environment may be keys for somebody else
         self._client = client
         self._key = account.api_key
 
@@ -92,14 +97,14 @@ class Anthropic:
         no_embeddings(NAME)
 
     def errors(self) -> AbstractContextManager[None]:
-        return _as_ours(self._key)
+        return as_ours(self._key)
 
     async def close(self) -> None:
         await self._client.close()
 
 
 @contextmanager
-def _as_ours(key: str | None) -> Iterator[None]:
+def as_ours(key: str | None) -> Iterator[None]:
     try:
         yield
     except anthropic.APIStatusError as error:
@@ -183,7 +188,7 @@ class _Reader:
         details = event.usage.output_tokens_details
         thinking = details.thinking_tokens if details else 0
         usage = Usage(self._prompt[0], event.usage.output_tokens, self._prompt[1], thinking or 0)
-        return Piece(finish_reason=_FINISH.get(reason, "stop"), usage=usage)
+        return Piece(finish_reason=FINISH.get(reason, "stop"), usage=usage)
 
 
 def _prompt_tokens(usage: Any) -> tuple[int, int]:  # Any: as `_Reader.read`

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from fastchat.client.transport import refused_our_key
 from fastchat.core.errors import (
+    EndpointRefused,
     FastChatError,
     InvalidRequest,
     NoWorker,
@@ -32,7 +33,7 @@ def refusal(
     if status in (400, 409, 422):
         return InvalidRequest(f"{provider}: {said}")
     if status == 404:
-        return WorkerFailed(f"{provider} does not know what it was asked for; its entry here may be wrong: {said}")
+        return EndpointRefused(f"{provider} does not know what it was asked for; its entry here may be wrong: {said}")
     if status == 429:
         return QueueFull(f"{provider} allows no more requests at the moment: {said}", retry_after_s=_wait(headers, 5))
     if status in (503, 529):

@@ -4,8 +4,8 @@ fields. Through the `openai` SDK; the answers are OpenAI's already and are not r
 
 import json
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, contextmanager
-from typing import Any, TypeAlias
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
+from typing import Any, TypeAlias, TypeVar
 
 import httpx2
 import openai
@@ -19,6 +19,7 @@ from fastchat.protocol.openai import SSE_DONE, sse
 
 Body: TypeAlias = dict[str, Any]  # Any: JSON
 Response: TypeAlias = AbstractAsyncContextManager[AsyncAPIResponse[Any]]  # Any: what is never parsed
+ClientT = TypeVar("ClientT", bound=openai.AsyncOpenAI)
 _PATHS = (CHAT, COMPLETIONS, EMBEDDINGS)
 
 
@@ -29,25 +30,34 @@ def azure(account: Account) -> "OpenAISdk":
         api_version=account.settings["api_version"],
         **_common(account),
     )
-    return OpenAISdk(client, account, name="Azure")
+    return OpenAISdk(_alone(client), account, name="Azure")
 
 
 def o1(account: Account) -> "OpenAISdk":
-    return OpenAISdk(_openai(account), account, name="OpenAI", prepare=for_reasoning)
+    return OpenAISdk(client_of(account), account, name="OpenAI", prepare=for_reasoning)
 
 
 def no_stream(account: Account) -> "OpenAISdk":
-    return OpenAISdk(_openai(account), account, name="OpenAI", streams=False)
+    return OpenAISdk(client_of(account), account, name="OpenAI", streams=False)
 
 
 def cohere(account: Account) -> "OpenAISdk":
-    return OpenAISdk(_openai(account), account, name="Cohere", prepare=without_stream_options)
+    return OpenAISdk(client_of(account), account, name="Cohere", prepare=without_stream_options)
 
 
-def _openai(account: Account) -> openai.AsyncOpenAI:
-    return openai.AsyncOpenAI(
-        base_url=account.url + account.api_path, api_key=account.api_key or "EMPTY", **_common(account)
+def client_of(account: Account) -> openai.AsyncOpenAI:
+    return _alone(
+        openai.AsyncOpenAI(
+            base_url=account.url + account.api_path, api_key=account.api_key or "EMPTY", **_common(account)
+        )
     )
+
+
+def _alone(client: ClientT) -> ClientT:
+    """Without what the SDK found in the environment, which may be for somebody else."""
+    client._custom_headers = {}
+    client.organization = client.project = None
+    return client
 
 
 def _common(account: Account) -> dict[str, Any]:  # Any: the SDK's keywords
@@ -80,9 +90,6 @@ class OpenAISdk:
         streams: bool = True,
         prepare: Callable[[Body], Body] = lambda body: body,
     ) -> None:
-        # What the SDK finds in the environment may be for somebody else.
-        client._custom_headers = {}
-        client.organization = client.project = None
         self._client = client
         self._account = account
         self._name = name
@@ -128,20 +135,23 @@ class OpenAISdk:
             yield sse(chunk)
         yield SSE_DONE
 
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except openai.APIStatusError as error:
-            told = error.body if isinstance(error.body, dict) else {}
-            message = str(told.get("message") or error.message)
-            raise refusal(
-                self._name, error.status_code, message, error.response.headers, key=self._account.api_key
-            ) from error
-        except (openai.APITimeoutError, httpx2.TimeoutException) as error:
-            raise timed_out(self._name) from error
-        except (openai.APIConnectionError, httpx2.TransportError) as error:
-            raise unreachable(self._name) from error
+    def _errors(self) -> AbstractContextManager[None]:
+        return as_ours(self._name, self._account.api_key)
+
+
+@contextmanager
+def as_ours(name: str, key: str | None) -> Iterator[None]:
+    """The SDK's errors as ours."""
+    try:
+        yield
+    except openai.APIStatusError as error:
+        told = error.body if isinstance(error.body, dict) else {}
+        message = str(told.get("message") or error.message)
+        raise refusal(name, error.status_code, message, error.response.headers, key=key) from error
+    except (openai.APITimeoutError, httpx2.TimeoutException) as error:
+        raise timed_out(name) from error
+    except (openai.APIConnectionError, httpx2.TransportError) as error:
+        raise unreachable(name) from error
 
 
 def as_chunks(answer: Mapping[str, Any], *, with_usage: bool) -> Iterator[Body]:

@@ -40,6 +40,7 @@ class Agreements:
     without_ties: Setup  # S2
     kappa: Estimate | None  # Cohen's, of two kinds
     alpha: Estimate | None  # Krippendorff's, of all votes of both, nominal
+    ac1: Estimate | None  # Gwet's, which does not fall where nearly all votes are for one choice
 
 
 def agreements(opinions: Iterable[Opinion], one: str, other: str) -> Agreements:
@@ -51,6 +52,7 @@ def agreements(opinions: Iterable[Opinion], one: str, other: str) -> Agreements:
         Setup(random_agreement(decided, one, other), majority_agreement(items, one, other, ties=False)),
         kappa=None if one == other else _beyond_chance(_pairs(items, one, other), cohen_kappa),
         alpha=_beyond_chance(_counts(items), krippendorff_alpha),
+        ac1=_beyond_chance(_pairs(items, one, other), gwet_ac1),
     )
 
 
@@ -144,6 +146,14 @@ def cohen_kappa(numbers: Floats) -> float:
     table = numbers.sum(axis=0) / numbers.sum()
     chance = float(table.sum(axis=1) @ table.sum(axis=0))
     return _above(float(np.trace(table)), chance)
+
+
+def gwet_ac1(numbers: Floats) -> float:
+    """From (items, choices of one, choices of the other); two who agree by chance guess at what is hard to tell (Gwet
+    2008)."""
+    table = numbers.sum(axis=0) / numbers.sum()
+    chosen = (table.sum(axis=0) + table.sum(axis=1)) / 2
+    return _above(float(np.trace(table)), float(chosen @ (1 - chosen)) / (len(table) - 1))
 
 
 def krippendorff_alpha(numbers: Floats) -> float:

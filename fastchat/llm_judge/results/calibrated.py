@@ -7,7 +7,7 @@ from typing import TypeVar
 import numpy as np
 
 from fastchat.llm_judge.results.calibration import Labels, RoganGladen, prediction_powered, rogan_gladen
-from fastchat.llm_judge.results.estimates import Estimate, mean
+from fastchat.llm_judge.results.estimates import Estimate, share
 from fastchat.llm_judge.results.opinions import AUTHOR, HUMAN, Choice, Item, Opinion, by_item
 
 T = TypeVar("T")
@@ -52,10 +52,10 @@ def _of_model(model: str, judged: Mapping[Item, Choice], said: Mapping[Item, Seq
         model,
         items=len(items),
         items_of_people=int(asked.sum()),
-        judge=mean(rates.judge, rates.questions),
-        people=mean(rates.people[asked], rates.questions[asked]),
+        judge=share(rates.judge, rates.questions),
+        people=share(rates.people[asked], rates.questions[asked]),
         prediction_powered=_if_possible(prediction_powered, rates),
-        judge_wins=mean(wins.judge, wins.questions),
+        judge_wins=share(wins.judge, wins.questions),
         rogan_gladen=_if_possible(rogan_gladen, wins),
     )
 

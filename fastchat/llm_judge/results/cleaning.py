@@ -6,7 +6,6 @@ from pathlib import Path
 
 from fastchat.llm_judge.files import encode, id_order, read_rows
 from fastchat.llm_judge.records import PairVerdict, Row, SingleVerdict
-from fastchat.llm_judge.results.reading import pair_key, single_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,4 +43,5 @@ def _models(row: SingleVerdict | PairVerdict) -> tuple[str, ...]:
 
 
 def _key(row: SingleVerdict | PairVerdict) -> Hashable:
-    return single_key(row) if isinstance(row, SingleVerdict) else pair_key(row)
+    """With the models in their order, as FastChat has it."""
+    return row.judge[0], row.question_id, _models(row), row.turn

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from fastchat.llm_judge.results.compare import FIRST, SECOND, Comparison, Part, Side
-from fastchat.llm_judge.results.tables import Table, agreement_table, number_text
+from fastchat.llm_judge.results.tables import Table, agreement_tables, number_text
 
 _SHOWN = 20  # changes
 
@@ -44,7 +44,7 @@ def _part(title: str, part: Part) -> Iterator[Table]:
     columns = ("model", FIRST, SECOND, f"{SECOND} - {FIRST}", "verdicts", "equal")
     yield Table(title, columns, rows, (note,))
     if part.agreement:
-        yield agreement_table([part.agreement])
+        yield from agreement_tables([part.agreement])
     if part.changes:
         yield _changes(title, part)
 

@@ -68,7 +68,9 @@ def mean(values: Sequence[float] | Floats, questions: Codes, confidence: float =
     return estimated(value, (numbers - value) / len(numbers), questions, confidence)
 
 
-def share(hits: Sequence[float] | NDArray[np.bool_], questions: Codes, confidence: float = CONFIDENCE) -> Estimate:
+def share(
+    hits: Sequence[float] | Floats | NDArray[np.bool_], questions: Codes, confidence: float = CONFIDENCE
+) -> Estimate:
     """Wilson's interval, which stays within 0 and 1, with as many items as they are worth where questions draw them
     together (Dean and Pagano 2015). Where all agree, each question counts once. A tie is half a hit."""
     return within_bounds(mean(np.asarray(hits, dtype=np.float64), questions, confidence), questions, confidence)

@@ -10,6 +10,8 @@ from fastchat.llm_judge.records import PairVerdict, Winner
 from fastchat.llm_judge.results.estimates import coded
 from fastchat.ranking.comparisons import Codes, Comparisons, Outcome, comparisons
 
+BY_HAND = "human"  # in place of a judge's prompt: a person's verdict
+
 
 @dataclass(frozen=True, slots=True)
 class Game:
@@ -34,11 +36,17 @@ def agreed(row: PairVerdict) -> Outcome:
     return Outcome.LEFT if row.g1_winner == Winner.MODEL_1 else Outcome.RIGHT
 
 
+def is_by_hand(row: PairVerdict) -> bool:
+    """A person saw the two answers once, model_1's as A; both winners are that one choice."""
+    return row.judge[1] == BY_HAND
+
+
 def games(rows: Sequence[PairVerdict]) -> Iterator[Game]:
     for row in rows:
         first, second = _outcomes(row)
         yield Game(row.question_id, row.turn, row.model_1, row.model_2, first)
-        yield Game(row.question_id, row.turn, row.model_2, row.model_1, second)
+        if not is_by_hand(row):
+            yield Game(row.question_id, row.turn, row.model_2, row.model_1, second)
 
 
 def _outcomes(row: PairVerdict) -> tuple[Outcome, Outcome]:

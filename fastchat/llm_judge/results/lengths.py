@@ -11,7 +11,7 @@ from fastchat.llm_judge.results.reading import Answered
 from fastchat.llm_judge.results.scores import FAILED
 from fastchat.ranking.comparisons import Codes, Floats
 
-_EXPLAINED = 1e-9  # of the lengths, if less than this share is left, models and questions explain them
+EXPLAINED = 1e-9  # of the lengths, if less than this share is left, models and questions explain them
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,25 +37,28 @@ def score_length_effect(verdicts: Sequence[SingleVerdict], lengths: Mapping[Answ
     rows = [row for row, _ in known]
     models, turns = coded(row.model for row in rows), coded((row.question_id, row.turn) for row in rows)
     doublings = np.log2([length for _, length in known])
-    own = _rest(doublings, models, turns)
+    own = left_over(doublings, models, turns)
     whole = float(np.square(doublings - doublings.mean()).sum())
     square = float(own @ own)
-    if square <= _EXPLAINED * max(whole, _EXPLAINED):
+    if square <= EXPLAINED * max(whole, EXPLAINED):
         return None
-    score = _rest(np.array([row.score for row in rows], dtype=np.float64), models, turns)
+    score = left_over(np.array([row.score for row in rows], dtype=np.float64), models, turns)
     slope = float(own @ score) / square
     pulls = own * (score - slope * own) / square
     return LengthEffect(estimated(slope, pulls, coded(row.question_id for row in rows)), len(rows))
 
 
-def _rest(values: Floats, models: Codes, turns: Codes) -> Floats:
-    """What a mean of each model and one of each turn leave over."""
+def left_over(values: Floats, models: Codes, turns: Codes) -> Floats:
+    """What a mean of each model and one of each turn leave over; of a column, or of several."""
     of_models = np.bincount(models).astype(np.float64)
     of_turns = np.bincount(turns).astype(np.float64)
     met = np.zeros((len(of_models), len(of_turns)))
     np.add.at(met, (models, turns), 1.0)
-    sums = np.concatenate([np.bincount(models, values), np.bincount(turns, values)])
+    columns = values.reshape(len(values), -1)
+    sums = np.stack(
+        [np.concatenate([np.bincount(each, column) for each in (models, turns)]) for column in columns.T], 1
+    )
     matrix = np.block([[np.diag(of_models), met], [met.T, np.diag(of_turns)]])
     levels = np.linalg.pinv(matrix, hermitian=True) @ sums
-    result: Floats = values - levels[: len(of_models)][models] - levels[len(of_models) :][turns]
-    return result
+    result: Floats = columns - levels[: len(of_models)][models] - levels[len(of_models) :][turns]
+    return result.reshape(values.shape)

@@ -2,12 +2,12 @@
 
 FastChat's vote files are JSON lists, or lines, of
 {"question_id": 81, "model_a": "x", "model_b": "y", "winner": "model_a", "judge": "expert_3", "turn": 1}
-where the judge of a model is ["gpt-4", "pair-v2"].
+where the judge of a model is ["gpt-4", "pair-v2"]. Files of judgments are taken as well, those of people among them.
 """
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import combinations
@@ -17,9 +17,12 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from fastchat.core.errors import SetupError
+from fastchat.llm_judge.files import read_recorded
 from fastchat.llm_judge.matches import QuestionId
-from fastchat.llm_judge.records import PairVerdict, Row, SingleVerdict
-from fastchat.llm_judge.results.games import agreed, is_readable
+from fastchat.llm_judge.records import ListVerdict, PairVerdict, Row, SingleVerdict
+from fastchat.llm_judge.results.games import BY_HAND, agreed, is_by_hand, is_readable
+from fastchat.llm_judge.results.lists import ranks
+from fastchat.llm_judge.results.reading import latest, pair_key, single_key
 from fastchat.llm_judge.results.scores import FAILED
 from fastchat.ranking.comparisons import Outcome
 
@@ -67,15 +70,25 @@ class Vote(Row):
 
 
 def read_votes(path: Path) -> list[Opinion]:
-    """
+    """Of a judgment that stands there twice, the last counts.
+
     Raises:
-        SetupError: the file is neither, or a vote lacks something; the message says which.
+        SetupError: the file is none of these, or a vote lacks something; the message says which.
     """
-    return [_opinion(path, number, row) for number, row in enumerate(_loaded(path), 1)]
+    rows = _loaded(path)
+    fields = set(rows[0]) if rows and isinstance(rows[0], dict) else set()
+    if {"model_1", "model_2"} <= fields:
+        return list(of_pairs(latest(read_recorded(path, PairVerdict), pair_key)))
+    if {"model", "score"} <= fields:
+        return list(of_scores(latest(read_recorded(path, SingleVerdict), single_key)))
+    return [_opinion(path, number, row) for number, row in enumerate(rows, 1)]
 
 
 def _loaded(path: Path) -> list[Any]:
-    text = path.read_text("utf-8")
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SetupError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.") from None
     try:
         found = json.loads(text) if text.lstrip().startswith("[") else [json.loads(line) for line in text.splitlines()]
     except json.JSONDecodeError as error:
@@ -105,6 +118,8 @@ def _kind(judge: str | tuple[str, ...]) -> str:
     """FastChat's names: gpt4-pair, human, author."""
     if isinstance(judge, str):
         return AUTHOR if judge.startswith(AUTHOR) else HUMAN
+    if judge[1:] == (BY_HAND,):
+        return HUMAN
     model = "gpt4" if judge[0] == "gpt-4" else judge[0]
     return "-".join([model, *(prompt.split("-")[0] for prompt in judge[1:])])
 
@@ -114,20 +129,45 @@ def of_pairs(rows: Iterable[PairVerdict]) -> Iterator[Opinion]:
     for row in rows:
         if is_readable(row):
             item = Item(row.question_id, row.turn, row.model_1, row.model_2)
-            yield opinion(item, sides[agreed(row)], row.judge[0], _kind((row.judge[0], "pair")))
+            yield opinion(item, sides[agreed(row)], row.judge[0], _of_mode(row.judge, "pair"))
 
 
-def of_scores(rows: Sequence[SingleVerdict]) -> Iterator[Opinion]:
+def of_scores(rows: Iterable[SingleVerdict]) -> Iterator[Opinion]:
     """Of two answers to a question the one with the higher score is chosen."""
-    by_turn: dict[tuple[str, QuestionId, int], dict[str, float]] = defaultdict(dict)
+    by_turn: dict[tuple[str, str, QuestionId, int], dict[str, float]] = defaultdict(dict)
     for row in rows:
         if row.score != FAILED:
-            by_turn[row.judge[0], row.question_id, row.turn][row.model] = row.score
-    for (judge, question, turn), scores in by_turn.items():
+            by_turn[row.judge[0], _of_mode(row.judge, "single"), row.question_id, row.turn][row.model] = row.score
+    for (judge, kind, question, turn), scores in by_turn.items():
         for models in combinations(sorted(scores), 2):
             left, right = (scores[model] for model in models)
             choice = Choice.TIE if left == right else Choice.A if left > right else Choice.B
-            yield opinion(Item(question, turn, *models), choice, judge, _kind((judge, "single")))
+            yield opinion(Item(question, turn, *models), choice, judge, kind)
+
+
+def of_lists(rows: Iterable[ListVerdict]) -> Iterator[Opinion]:
+    """Of two answers the one that stands higher in both orders is chosen; all else is a tie."""
+    for row in rows:
+        games = [ranks(row.g1_ranking), ranks(row.g2_ranking)]
+        for models in combinations(sorted(row.models), 2):
+            found = {_higher(*(game[model] for model in models)) for game in games}
+            choice = found.pop() if len(found) == 1 else Choice.TIE
+            yield opinion(Item(row.question_id, row.turn, *models), choice, row.judge[0], _of_mode(row.judge, "list"))
+
+
+def _higher(a: float, b: float) -> Choice:
+    return Choice.TIE if a == b else Choice.A if a < b else Choice.B
+
+
+def by_hand(single: Iterable[SingleVerdict], pairs: Iterable[PairVerdict]) -> list[Opinion]:
+    """Of people who graded in the folder, one a person and item: what they chose of a pair goes before their scores."""
+    found = [*of_scores(row for row in single if row.judge[1] == BY_HAND), *of_pairs(filter(is_by_hand, pairs))]
+    return list({(each.judge, each.item): each for each in found}.values())
+
+
+def _of_mode(judge: tuple[str, str], mode: str) -> str:
+    """Judges have several prompts, and are one kind."""
+    return HUMAN if judge[1] == BY_HAND else _kind((judge[0], mode))
 
 
 def by_item(opinions: Iterable[Opinion]) -> Mapping[Item, list[Opinion]]:

@@ -1,6 +1,7 @@
 """Verdicts on pairs: FastChat's table of wins, what the order of two answers does to a verdict, and a board of all."""
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -8,8 +9,8 @@ import numpy as np
 
 from fastchat.llm_judge.records import PairVerdict, Winner
 from fastchat.llm_judge.results.estimates import Estimate, quantile, share
-from fastchat.llm_judge.results.games import Game, agreed, by_game, games, is_readable, questions, results
-from fastchat.llm_judge.results.reading import Answered
+from fastchat.llm_judge.results.games import Game, agreed, by_game, games, is_by_hand, is_readable, questions, results
+from fastchat.llm_judge.results.reading import LENGTH, Answered
 from fastchat.ranking.bradley_terry import fit_bradley_terry
 from fastchat.ranking.clusters import clustered
 from fastchat.ranking.comparisons import Codes, Outcome
@@ -19,8 +20,6 @@ from fastchat.ranking.intervals import interval
 from fastchat.ranking.ranks import rank_sets
 from fastchat.ranking.results import ELO_PER_LOGIT, Estimates, Scale, Unbounded
 from fastchat.ranking.style import LEFT_SIDE, fit_style
-
-LENGTH = "length"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +33,16 @@ class ModelWins:
     win_rate: float
     loss_rate: float
     win_rate_adjusted: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class Duel:
+    """Of two models with each other; the share that the first one won, a tie is half a win."""
+
+    model: str
+    other: str
+    share: Estimate
+    pairs: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +68,9 @@ class Rating:
 @dataclass(frozen=True, slots=True)
 class PairBoard:
     wins: tuple[ModelWins, ...]  # the best first
+    duels: tuple[Duel, ...]  # each two that met, once; the names sorted
     failed: int  # FastChat's "error"
-    position: Position
+    position: Position | None  # None: people gave all verdicts, who see a pair once
     ratings: tuple[Rating, ...]  # of both games' common result
     notes: tuple[str, ...]  # of the fit
     order_effect: Estimate | None  # log-odds that standing first adds
@@ -80,6 +90,7 @@ def pair_board(rows: Sequence[PairVerdict], lengths: Mapping[Answered, int], bas
     effects = _effects(readable, lengths)
     return PairBoard(
         wins=win_table(readable, baseline),
+        duels=tuple(_duels(readable)),
         failed=len(rows) - len(readable),
         position=position(readable),
         ratings=ratings,
@@ -113,21 +124,33 @@ def _worth(row: PairVerdict, model: str) -> float:
     return float((outcome is Outcome.LEFT) == (model == row.model_1))
 
 
-def position(readable: Sequence[PairVerdict]) -> Position:
-    asked = questions(readable)
-    consistent = [row.g1_winner == row.g2_winner for row in readable]
-    first = [row.g1_winner == Winner.MODEL_1 and row.g2_winner == Winner.MODEL_2 for row in readable]
-    second = [row.g1_winner == Winner.MODEL_2 and row.g2_winner == Winner.MODEL_1 for row in readable]
-    return Position(share(consistent, asked), share(first, asked), share(second, asked), len(readable))
+def _duels(readable: Sequence[PairVerdict]) -> Iterator[Duel]:
+    met: dict[tuple[str, str], list[PairVerdict]] = defaultdict(list)
+    for row in readable:
+        first, second = sorted((row.model_1, row.model_2))
+        met[first, second].append(row)
+    for (model, other), rows in sorted(met.items()):
+        yield Duel(model, other, share([_worth(row, model) for row in rows], questions(rows)), len(rows))
+
+
+def position(readable: Sequence[PairVerdict]) -> Position | None:
+    twice = [row for row in readable if not is_by_hand(row)]
+    if not twice:
+        return None
+    asked = questions(twice)
+    consistent = [row.g1_winner == row.g2_winner for row in twice]
+    first = [row.g1_winner == Winner.MODEL_1 and row.g2_winner == Winner.MODEL_2 for row in twice]
+    second = [row.g1_winner == Winner.MODEL_2 and row.g2_winner == Winner.MODEL_1 for row in twice]
+    return Position(share(consistent, asked), share(first, asked), share(second, asked), len(twice))
 
 
 def _ratings(readable: Sequence[PairVerdict]) -> tuple[tuple[Rating, ...], tuple[str, ...]]:
     votes = results(readable)
     fit = clustered(fit_bradley_terry(Counts.of(votes)), votes, questions(readable))
-    return _board(fit), tuple(fit.parameters["notes"])
+    return rating_board(fit), tuple(fit.parameters["notes"])
 
 
-def _board(fit: Estimates) -> tuple[Rating, ...]:
+def rating_board(fit: Estimates) -> tuple[Rating, ...]:
     ranks, (lower, upper) = rank_sets(fit), interval(fit)
     rows = [
         Rating(
@@ -157,22 +180,23 @@ def _effects(readable: Sequence[PairVerdict], lengths: Mapping[Answered, int]) -
     played = list(games(readable))
     asked = questions(played)
     fit = fit_style(by_game(played), side=True, clusters=asked)
-    order = _coefficient(fit, LEFT_SIDE, asked)
-    known = [game for game in played if {*_answers(game)} <= lengths.keys()]
+    order = coefficient(fit, LEFT_SIDE, asked)
+    known = [game for game in played if {*answers_of(game)} <= lengths.keys()]
     if not known:
         return _Effects(order, None, ())
-    sides = np.array([[lengths[answer] for answer in _answers(game)] for game in known], dtype=np.float64)
+    sides = np.array([[lengths[answer] for answer in answers_of(game)] for game in known], dtype=np.float64)
     votes = replace(by_game(known), covariates={LENGTH: normalised_difference(sides[:, 0], sides[:, 1])})
     asked = questions(known)
     fit = fit_style(votes, side=True, clusters=asked)
-    return _Effects(order, _coefficient(fit, LENGTH, asked), _board(fit))
+    return _Effects(order, coefficient(fit, LENGTH, asked), rating_board(fit))
 
 
-def _answers(game: Game) -> tuple[Answered, Answered]:
+def answers_of(game: Game) -> tuple[Answered, Answered]:
     return (game.first, game.question_id, game.turn), (game.second, game.question_id, game.turn)
 
 
-def _coefficient(fit: Estimates, name: str, asked: Codes) -> Estimate | None:
+def coefficient(fit: Estimates, name: str, asked: Codes) -> Estimate | None:
+    """With the interval that questions give it; None: the fit has left it out."""
     found = fit.coefficients.get(name)
     if found is None:
         return None

@@ -56,6 +56,13 @@ def csv_text(report: Report) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(["judge", "what", "of", "part", "value", "error", "lower", "upper"])
+    for model in report.checked:
+        for part, share in {"all": model.passed, **model.categories}.items():
+            writer.writerow(["", "passed", model.model, part, share.value, share.error, share.lower, share.upper])
+    for row in report.static:
+        if number := row.score:
+            part = f"{row.task} {row.metric}"
+            writer.writerow(["", "benchmark", row.model, part, number.value, number.error, number.lower, number.upper])
     for judge in report.judges:
         for what, of, part, number in _numbers(judge):
             writer.writerow([judge.judge, what, of, part, number.value, number.error, number.lower, number.upper])
@@ -74,6 +81,16 @@ def _numbers(judge: JudgeReport) -> Iterator[tuple[str, str, str, Estimate]]:
         yield from (("win rate", row.model, "all", row.win_rate_adjusted) for row in judge.pairs.wins)
         for rating in judge.pairs.ratings:
             yield "rating", rating.model, "all", Estimate(rating.rating, None, rating.lower, rating.upper)
-        place = judge.pairs.position
-        for name in ("consistent", "first", "second"):
-            yield "position", "judge", name, getattr(place, name)
+        if place := judge.pairs.position:
+            for name in ("consistent", "first", "second"):
+                yield "position", "judge", name, getattr(place, name)
+    yield from (("style", "score", name, effect) for name, effect in judge.score_style_effects.items())
+    yield from (("style", "log-odds", name, effect) for name, effect in judge.pair_style_effects.items())
+    for board in judge.lists:
+        size = f"lists of {len(board.models)}"
+        for each in board.models:
+            yield "mean rank", each.model, size, each.mean_rank
+            yield "came first", each.model, size, each.first
+        for rating in board.ratings:
+            yield "rating", rating.model, size, Estimate(rating.rating, None, rating.lower, rating.upper)
+        yield "position", "judge", size, board.order_effect

@@ -7,20 +7,34 @@ from html import escape
 from importlib.resources import files
 
 MARK = '<meta name="generator" content="FastChat bench">'  # a page of ours; it may be replaced or removed
+_NONE, _OWN, _INLINE = "'none'", "'self'", "'unsafe-inline'"
 
 
-def page(title: str, body: str) -> str:
-    """It fetches nothing, and runs no script but ours."""
-    style, script = _asset("site.css"), _asset("site.js")
-    policy = (
-        f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; base-uri 'none'; form-action 'none'"
+def page(title: str, body: str, *, script: str = "site.js", has_form: bool = False, library: str = "") -> str:
+    """It fetches nothing, and runs no script but this one of ours and a `library`; it sends nothing without a form.
+
+    A library may make styles and pictures as it likes; a form says where it is from.
+    """
+    style, run = _asset("site.css"), _asset(script)
+    scripts = [library, run] if library else [run]
+    policy = "; ".join(
+        [
+            "default-src 'none'",
+            f"style-src {_INLINE if library else _hash(style)}",
+            f"script-src {' '.join(map(_hash, scripts))}",
+            f"img-src {'data:' if library else _NONE}",
+            "base-uri 'none'",
+            f"form-action {_OWN if has_form else _NONE}",
+        ]
     )
     return (
         f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">{MARK}'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<meta name="referrer" content="no-referrer"><meta name="color-scheme" content="light dark">'
-        f"<title>{escape(title)}</title><style>{style}</style></head><body>{body}<script>{script}</script></body></html>\n"
+        f'<meta name="referrer" content="{"same-origin" if has_form else "no-referrer"}">'
+        '<meta name="color-scheme" content="light dark">'
+        f"<title>{escape(title)}</title><style>{style}</style></head>"
+        f"<body>{body}{''.join(f'<script>{each}</script>' for each in scripts)}</body></html>\n"
     )
 
 

@@ -8,7 +8,7 @@ from statistics import fmean
 from fastchat import __version__
 from fastchat.llm_judge.results.games import is_readable
 from fastchat.llm_judge.results.scores import FAILED
-from fastchat.llm_judge.results.tables import Table
+from fastchat.llm_judge.results.tables import Table, tables
 from fastchat.llm_judge.site.html import name, page, select, table
 from fastchat.llm_judge.site.reading import Asked, Bench, winner
 
@@ -16,14 +16,16 @@ _BEGINNING = 160  # letters of a question
 _FEW = 6  # models whose results fit in a line
 
 
-def index_page(bench: Bench, files: Sequence[str]) -> str:
-    """`files` are those of the questions, in their order."""
-    results = "".join(map(_results, bench.tables)) or "<p>Nothing is judged yet.</p>"
+def index_page(bench: Bench, files: Sequence[str], *, plots: str = "", can_grade: bool = False) -> str:
+    """`files` are those of the questions, in their order; `plots` is the address of theirs, if there are any."""
+    links = {"Questions": "#list", "Plots": plots, "Grade answers": "grade/next" if can_grade else ""}
+    nav = "".join(f'<a href="{link}">{text}</a>' for text, link in links.items() if link)
+    shown = tables(bench.report) if bench.report else ()
+    results = "".join(map(_results, shown)) or "<p>Nothing is judged yet.</p>"
     return page(
         bench.name,
-        f'<header><h1>{name(bench.name)}</h1><p class="summary">{_summary(bench)} '
-        '<a href="#list">To the questions</a></p></header>'
-        f'<main>{results}<h2 id="list">Questions</h2></main>{_controls(bench)}<main>{_questions(bench, files)}</main>'
+        f'<header><h1>{name(bench.name)}</h1><p class="summary">{_summary(bench)}</p><nav>{nav}</nav></header>'
+        f'<main>{results}<h2 id="list">Questions</h2>{_controls(bench)}{_questions(bench, files)}</main>'
         f"<footer><p>Made by FastChat {escape(__version__)}.</p></footer>",
     )
 

@@ -6,29 +6,41 @@ from pathlib import Path
 
 from fastchat.llm_judge.site.html import MARK
 from fastchat.llm_judge.site.index import index_page
+from fastchat.llm_judge.site.plots import can_draw, plots, plots_page
 from fastchat.llm_judge.site.question import Links, question_page
 from fastchat.llm_judge.site.reading import Bench
 
-INDEX, _QUESTIONS = "index.html", "questions"
+INDEX, _PLOTS, _QUESTIONS = "index.html", "plots.html", "questions"
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
     bench: Bench
+    can_grade: bool = False  # there is a page for it beside these
     _places: dict[str, int] = field(init=False, default_factory=dict)  # of questions, by file
 
     def __post_init__(self) -> None:
         self._places.update({f"{_QUESTIONS}/{_file(at)}": at for at in range(len(self.bench.asked))})
 
     @property
+    def _plots(self) -> str:
+        """Empty: there is nothing to draw, or nothing to draw it with."""
+        report = self.bench.report
+        return _PLOTS if report and can_draw() and any(plots(report)) else ""
+
+    @property
     def names(self) -> Iterator[str]:
         yield INDEX
+        if self._plots:
+            yield _PLOTS
         yield from self._places
 
     def page(self, name: str) -> str | None:
         """None: there is no such page."""
         if name == INDEX:
-            return index_page(self.bench, list(self._places))
+            return index_page(self.bench, list(self._places), plots=self._plots, can_grade=self.can_grade)
+        if name == _PLOTS and self._plots and self.bench.report:
+            return plots_page(self.bench.report, INDEX)
         at = self._places.get(name)
         return None if at is None else self._question(at)
 

@@ -4,11 +4,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from fastchat.llm_judge.matches import FAILED_ANSWER
-from fastchat.llm_judge.records import PairVerdict, SingleVerdict, Winner
-from fastchat.llm_judge.results.games import is_readable
+from fastchat.llm_judge.records import ListVerdict, PairVerdict, Ranking, SingleVerdict, Winner
+from fastchat.llm_judge.results.games import BY_HAND, is_by_hand, is_readable
 from fastchat.llm_judge.results.scores import FAILED
 from fastchat.llm_judge.site.html import folded, name, page, prose, select
 from fastchat.llm_judge.site.reading import Asked, winner
+from fastchat.llm_judge.verdicts import LABELS
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +56,11 @@ class _Turn:
     def html(self) -> str:
         many = len(self.asked.turns) > 1
         answers = "".join(f"<article{self._of(model)}>{self._card(model)}</article>" for model in self.asked.models)
-        pairs = "".join(self._pairs())
+        pairs, lists = "".join(self._pairs()), "".join(self._lists())
         return (
             f"<section>{f'<h2>Turn {self.turn}</h2>' if many else ''}{self._question()}{''.join(self._references())}"
             f'<div class="answers">{answers}</div>{f"<h3>Compared</h3>{pairs}" if pairs else ""}'
-            f"{''.join(self._failures())}</section>"
+            f"{f'<h3>Ranked</h3>{lists}' if lists else ''}{''.join(self._failures())}</section>"
         )
 
     def _question(self) -> str:
@@ -103,11 +104,30 @@ class _Turn:
             if row.turn != self.turn:
                 continue
             sides = (row.model_1, row.model_2)
-            first = self._game(sides, _named(row, row.g1_winner), row.g1_judgment, row.g1_user_prompt)
-            second = self._game(sides[::-1], _named(row, row.g2_winner), row.g2_judgment, row.g2_user_prompt)
             summary = f"{name(sides[0])} and {name(sides[1])}, {name(row.judge[0])}: <b>{_result(row)}</b>"
-            inside = f'{_by(row.judge[1])}<div class="answers">{first}{second}</div>'
+            inside = f'{_by(row.judge[1])}<div class="answers">{self._games(row)}</div>'
             yield f"<div{self._of(*sides)}>{folded(summary, inside)}</div>"
+
+    def _games(self, row: PairVerdict) -> str:
+        sides = (row.model_1, row.model_2)
+        first = self._game(sides, _named(row, row.g1_winner), row.g1_judgment, row.g1_user_prompt)
+        if is_by_hand(row):
+            return first
+        return first + self._game(sides[::-1], _named(row, row.g2_winner), row.g2_judgment, row.g2_user_prompt)
+
+    def _lists(self) -> Iterator[str]:
+        for row in self.asked.lists:
+            if row.turn == self.turn:
+                first = self._ranked(row.models, row.g1_ranking, row.g1_judgment, row.g1_user_prompt)
+                second = self._ranked(row.models[::-1], row.g2_ranking, row.g2_judgment, row.g2_user_prompt)
+                inside = f'{_by(row.judge[1])}<div class="answers">{first}{second}</div>'
+                yield f"<div{self._of(*row.models)}>{folded(_list_summary(row), inside)}</div>"
+
+    def _ranked(self, shown: tuple[str, ...], ranking: Ranking, judgment: str, prompt: str) -> str:
+        """`shown` are the models as they stood, A first."""
+        stood = ", ".join(f"{label} {name(model)}" for label, model in zip(LABELS, shown, strict=False))
+        seen = self._prompt(prompt, *shown)
+        return f"<div><p>{stood}: <b>{_order(ranking)}</b></p>{prose(judgment)}{seen}</div>"
 
     def _game(self, sides: tuple[str, ...], won: str, judgment: str, prompt: str) -> str:
         """`won` is HTML; who is first in `sides` stood as A."""
@@ -137,11 +157,22 @@ def _at(texts: tuple[str, ...], turn: int) -> str | None:
 
 
 def _by(prompt: str) -> str:
-    return f'<p class="soft">By the prompt {name(prompt)}</p>'
+    told = "By hand" if prompt == BY_HAND else f"By the prompt {name(prompt)}"
+    return f'<p class="soft">{told}</p>'
 
 
 def _score(row: SingleVerdict) -> str:
     return "no score" if row.score == FAILED else f"{row.score:g}"
+
+
+def _list_summary(row: ListVerdict) -> str:
+    first, second = _order(row.g1_ranking), _order(row.g2_ranking)
+    found = f"<b>{first}</b> in both orders" if first == second else f"<b>{first}</b>, then <b>{second}</b>"
+    return f"{name(row.judge[0])}: {found}"
+
+
+def _order(ranking: Ranking) -> str:
+    return " &gt; ".join(" = ".join(map(name, sorted(place))) for place in ranking)
 
 
 def _named(row: PairVerdict, won: str) -> str:
@@ -154,6 +185,8 @@ def _result(row: PairVerdict) -> str:
     if not is_readable(row):
         return "no verdict"
     best = winner(row)
+    if is_by_hand(row):
+        return _named(row, row.g1_winner)
     if best is not None:
         return f"{name(best)} wins in both orders"
     return "tie in both orders" if row.g1_winner == row.g2_winner else "tie, as the two games differ"

@@ -10,12 +10,13 @@ from fastchat.core.errors import SetupError
 from fastchat.llm_judge.files import id_order, read_recorded
 from fastchat.llm_judge.folder import BenchFolder
 from fastchat.llm_judge.matches import QuestionId
-from fastchat.llm_judge.records import Answer, Failure, PairVerdict, Question, SingleVerdict
-from fastchat.llm_judge.results import show
+from fastchat.llm_judge.records import Answer, Failure, ListVerdict, PairVerdict, Question, SingleVerdict, Verdict
+from fastchat.llm_judge.results import Report, show
 from fastchat.llm_judge.results.games import agreed
 from fastchat.llm_judge.results.reading import Judged, read_folder
-from fastchat.llm_judge.results.tables import Table, tables
 from fastchat.ranking.comparisons import Outcome
+
+RESULTS = ("model_judgment/*.jsonl", "model_check/*.jsonl", "static/*.json")
 
 
 class _OfQuestion(Protocol):
@@ -36,6 +37,7 @@ class Asked:
     references: Mapping[str, tuple[str, ...]]  # by whose they are, one text a turn
     single: Sequence[SingleVerdict]
     pairs: Sequence[PairVerdict]
+    lists: Sequence[ListVerdict]
     failures: Sequence[Failure]
 
     @property
@@ -46,8 +48,9 @@ class Asked:
     def models(self) -> list[str]:
         scored = (row.model for row in self.single)
         compared = (model for row in self.pairs for model in (row.model_1, row.model_2))
-        failed = (model for row in self.failures for model in row.models)
-        return sorted({*self.answers, *scored, *compared, *failed})
+        several: list[ListVerdict | Failure] = [*self.lists, *self.failures]
+        ranked = (model for row in several for model in row.models)
+        return sorted({*self.answers, *scored, *compared, *ranked})
 
     @property
     def turns(self) -> list[int]:
@@ -55,7 +58,7 @@ class Asked:
         texts = [self.question.turns] if self.question else []
         texts += [choice.turns for answer in self.answers.values() for choice in answer.choices]
         longest = max(map(len, texts), default=0)
-        rows: list[SingleVerdict | PairVerdict | Failure] = [*self.single, *self.pairs, *self.failures]
+        rows: list[Verdict | Failure] = [*self.single, *self.pairs, *self.lists, *self.failures]
         return sorted({*range(1, longest + 1), *(row.turn for row in rows)})
 
 
@@ -65,7 +68,7 @@ class Bench:
     asked: tuple[Asked, ...]
     models: tuple[str, ...]
     judges: tuple[str, ...]
-    tables: tuple[Table, ...]  # empty: nothing is judged yet
+    report: Report | None  # None: nothing is judged yet
 
 
 def read_bench(root: Path) -> Bench:
@@ -83,8 +86,8 @@ def read_bench(root: Path) -> Bench:
             "model_judgment/JUDGE_single.jsonl. Give the folder that `fastchat bench run --output` wrote, or "
             "FastChat's data/BENCH."
         )
-    results = tuple(tables(show(root))) if is_judged else ()
-    return Bench(root.resolve().name, asked, tuple(models), tuple(judged.judges), results)
+    report = show(root) if any(any(root.glob(results)) for results in RESULTS) else None
+    return Bench(root.resolve().name, asked, tuple(models), tuple(judged.judges), report)
 
 
 def _asked(folder: BenchFolder, judged: Judged) -> tuple[Asked, ...]:
@@ -93,9 +96,10 @@ def _asked(folder: BenchFolder, judged: Judged) -> tuple[Asked, ...]:
     for model in folder.models:
         for row in read_recorded(folder.answers(model), Answer):
             answers[row.question_id][model] = row
-    references = _references(folder, questions.values())
+    references = references_of(folder, questions.values())
     single, pairs, failures = _by_question(judged.single), _by_question(judged.pairs), _by_question(judged.failures)
-    unknown = {*answers, *single, *pairs, *failures} - questions.keys()
+    lists = _by_question(judged.lists)
+    unknown = {*answers, *single, *pairs, *lists, *failures} - questions.keys()
     return tuple(
         Asked(
             each,
@@ -103,7 +107,8 @@ def _asked(folder: BenchFolder, judged: Judged) -> tuple[Asked, ...]:
             dict(sorted(answers[each].items())),
             references[each],
             sorted(single[each], key=lambda row: (row.model, row.judge[0])),
-            sorted(pairs[each], key=lambda row: (row.model_1, row.model_2, row.judge[0])),
+            sorted(pairs[each], key=lambda row: (sorted((row.model_1, row.model_2)), row.judge[0])),
+            sorted(lists[each], key=lambda row: (sorted(row.models), row.judge[0])),
             sorted(failures[each], key=lambda row: (row.models, row.judge[0])),
         )
         for each in [*questions, *sorted(unknown, key=id_order)]
@@ -122,7 +127,7 @@ def winner(row: PairVerdict) -> str | None:
     return {Outcome.LEFT: row.model_1, Outcome.RIGHT: row.model_2}.get(agreed(row))
 
 
-def _references(folder: BenchFolder, questions: Iterable[Question]) -> dict[QuestionId, dict[str, tuple[str, ...]]]:
+def references_of(folder: BenchFolder, questions: Iterable[Question]) -> dict[QuestionId, dict[str, tuple[str, ...]]]:
     """Those that questions bring, and those that stand in a file beside them."""
     found: dict[QuestionId, dict[str, tuple[str, ...]]] = defaultdict(dict)
     for question in questions:

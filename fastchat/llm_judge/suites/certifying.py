@@ -10,11 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from fastchat import __version__
 from fastchat.core.errors import SetupError
 from fastchat.llm_judge.files import read_rows
-from fastchat.llm_judge.records import Answer, Question
-from fastchat.llm_judge.suites.manifests import Certificate, Hidden, Manifest, Signed, digests_of, sha256_of
+from fastchat.llm_judge.questions import read_questions
+from fastchat.llm_judge.records import Answer
+from fastchat.llm_judge.suites.manifests import Certificate, Hidden, Manifest, Signed, sha256_of
 from fastchat.llm_judge.suites.signing import SigningKey
 
-_QUESTIONS = "question.jsonl"
 _DESCRIPTION = "suite.toml"
 
 
@@ -33,20 +33,29 @@ def certify(folder: Path, key: SigningKey, *, hidden: Mapping[str, Path] | None 
     """Writes the folder's manifest. Files of `hidden` questions, which lie elsewhere, are named by their digest only.
 
     Raises:
-        SetupError: suite.toml or question.jsonl is missing or wrong, or a hidden file lies in the folder.
+        SetupError: suite.toml or the questions are missing or wrong, or a hidden file lies in the folder.
     """
     description = _read_description(folder / _DESCRIPTION)
-    questions = read_rows(folder / _QUESTIONS, Question)
-    _check_ids(folder / _QUESTIONS, questions)
+    questions = read_questions(folder).questions
     manifest = Manifest(
         **description.model_dump(),
-        files=digests_of(folder, without=Manifest.file_name),
+        files=Manifest.digests(folder),
         questions=len(questions),
         categories=dict(sorted(Counter(question.category for question in questions).items())),
         hidden={name: _hide(folder, file) for name, file in (hidden or {}).items()},
     ).signed(key)
     manifest.write(folder)
     return manifest
+
+
+def describe(folder: Path) -> str:
+    """Name and version, as suite.toml has them.
+
+    Raises:
+        SetupError: there is none, or it is wrong.
+    """
+    description = _read_description(folder / _DESCRIPTION)
+    return f"{description.name} {description.version}"
 
 
 def verify(folder: Path, public_key: str) -> tuple[str, ...]:
@@ -72,13 +81,13 @@ def certify_results(results: Path, suite: Path, key: SigningKey) -> Certificate:
     """Signs a folder of results (model_answer/, model_judgment/ …), and names the suite by its digest.
 
     Raises:
-        SetupError: the suite differs from its manifest, or an answer is to no question of it.
+        SetupError: the suite differs from its manifest, or the results are not on it.
     """
     manifest = Manifest.read(suite)
-    if problems := (*_changes(manifest, suite), *_foreign_answers(results, suite)):
+    if problems := (*_changes(manifest, suite), *_other_questions(results, suite), *_foreign_answers(results, suite)):
         raise SetupError(f"{results} is not certified: {'; '.join(problems)}.")
     certificate = Certificate(
-        files=digests_of(results, without=Certificate.file_name),
+        files=Certificate.digests(results),
         suite=f"{manifest.name} {manifest.version}",
         suite_digest=manifest.digest,
         fastchat_version=__version__,
@@ -104,6 +113,7 @@ def verify_results(results: Path, suite: Path, public_key: str) -> tuple[str, ..
                 f"the results are on {certificate.suite} ({certificate.suite_digest[:12]}), "
                 f"and the suite given is {manifest.name} {manifest.version} ({manifest.digest[:12]})"
             )
+        problems += _other_questions(results, suite)
         problems += _foreign_answers(results, suite)
         problems += _unanswered(results, suite)
     except SetupError as error:
@@ -124,7 +134,7 @@ def _verify(kind: type[Signed], folder: Path, public_key: str) -> Iterator[str]:
 
 
 def _changes(signed: Signed, folder: Path) -> Iterator[str]:
-    found = digests_of(folder, without=signed.file_name)
+    found = signed.digests(folder)
     for name in sorted(signed.files.keys() | found.keys()):
         if name not in found:
             yield f"{name} is missing"
@@ -139,15 +149,29 @@ def _answers(results: Path) -> Iterator[tuple[str, set[int | str]]]:
         yield file.stem, {answer.question_id for answer in read_rows(file, Answer)}
 
 
+def _other_questions(results: Path, suite: Path) -> Iterator[str]:
+    """What a run keeps of its questions and checks, which may be written anew but has to say the same."""
+    kept = results / "question.jsonl"
+    if kept.is_file() and read_questions(kept).sha256 != read_questions(suite).sha256:
+        yield f"{kept.name} has other questions than the suite"
+    checks = results / "checks.jsonl"
+    if checks.is_file() and sha256_of(checks) != sha256_of(suite / checks.name):
+        yield f"{checks.name} has other checks than the suite"
+
+
+def _asked(suite: Path) -> set[int | str]:
+    return {question.question_id for question in read_questions(suite).questions}
+
+
 def _foreign_answers(results: Path, suite: Path) -> Iterator[str]:
-    asked = {question.question_id for question in read_rows(suite / _QUESTIONS, Question)}
+    asked = _asked(suite)
     for model, answered in _answers(results):
         if foreign := answered - asked:
             yield f"{model} has answers to questions that are not of this suite: {len(foreign)}"
 
 
 def _unanswered(results: Path, suite: Path) -> Iterator[str]:
-    asked = {question.question_id for question in read_rows(suite / _QUESTIONS, Question)}
+    asked = _asked(suite)
     for model, answered in _answers(results):
         if missing := asked - answered:
             yield f"{model} has no answer to {len(missing)} of {len(asked)} questions"
@@ -167,17 +191,7 @@ def _read_description(file: Path) -> _Description:
         raise SetupError(f"{file}: {'.'.join(map(str, first['loc']))}: {first['msg']}.") from None
 
 
-def _check_ids(file: Path, questions: list[Question]) -> None:
-    if not questions:
-        raise SetupError(f"{file} has no question.")
-    twice = [key for key, count in Counter(question.question_id for question in questions).items() if count > 1]
-    if twice:
-        raise SetupError(f"{file}: question_id {twice[0]!r} comes more than once.")
-
-
 def _hide(folder: Path, file: Path) -> Hidden:
     if file.resolve().is_relative_to(folder.resolve()):
         raise SetupError(f"{file} is to be hidden, and lies in the suite's folder. Move it elsewhere.")
-    questions = read_rows(file, Question)
-    _check_ids(file, questions)
-    return Hidden(sha256=sha256_of(file), questions=len(questions))
+    return Hidden(sha256=sha256_of(file), questions=len(read_questions(file).questions))

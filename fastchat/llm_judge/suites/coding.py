@@ -8,17 +8,17 @@ checks.jsonl    {"question_id": 1001, "names": ["f"], "checks": [{"run": "f(2)",
 
 import ast
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from fastchat.core.errors import SetupError
 from fastchat.llm_judge.files import read_rows
-from fastchat.llm_judge.records import Answer, Question, Row
+from fastchat.llm_judge.records import Question, Row
 from fastchat.llm_judge.sandbox import Limits, run_python
 from fastchat.llm_judge.suites import harness
 from fastchat.llm_judge.suites.code_blocks import code_of
@@ -116,15 +116,6 @@ def score(answer: str, item: Item, limits: Limits | None = None) -> Outcome:
     return Outcome(item.question.question_id, all(held), reason, sum(held), len(held), run.duration_s)
 
 
-def score_answers(answers: Iterable[Answer], items: Iterable[Item], limits: Limits | None = None) -> Iterator[Outcome]:
-    """Of each choice of each answer to one of the items, in the order of the answers. Others are passed over."""
-    by_question = {item.question.question_id: item for item in items}
-    for answer in answers:
-        if item := by_question.get(answer.question_id):
-            for choice in answer.choices:
-                yield score(choice.turns[0] if choice.turns else "", item, limits)
-
-
 def _failed(item: Item, reason: str, duration_s: float = 0.0) -> Outcome:
     return Outcome(item.question.question_id, False, reason.strip(" :"), 0, len(item.checks), duration_s)
 
@@ -140,7 +131,17 @@ def _found(output: str, count: int) -> list[dict[str, Any]] | None:
     return None
 
 
-def pass_rate(outcomes: Iterable[Outcome], confidence: float = 0.95) -> PassRate:
+class HasPassed(Protocol):
+    """An answer that was checked."""
+
+    @property
+    def question_id(self) -> int | str: ...
+
+    @property
+    def passed(self) -> bool: ...
+
+
+def pass_rate(outcomes: Iterable[HasPassed], confidence: float = 0.95) -> PassRate:
     """pass@1 with Wilson's interval. A question answered several times counts once, with its mean.
 
     So the interval is rather too wide than too narrow where answers to a question differ.

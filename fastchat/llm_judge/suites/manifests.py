@@ -6,7 +6,7 @@ certificate.json  in the folder of results, beside model_answer/ and model_judgm
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, ClassVar, Self
 
@@ -32,6 +32,7 @@ class Signed(BaseModel):
 
     file_name: ClassVar[str]
     purpose: ClassVar[bytes]  # so that no other thing that the key signs can be taken for this
+    left_out: ClassVar[frozenset[str]] = frozenset()  # files that are nobody else's business
 
     files: Mapping[str, Digest]  # by path in the folder, with "/"
     public_key: str = ""
@@ -53,6 +54,14 @@ class Signed(BaseModel):
 
     def is_signed_by(self, public_key: str) -> bool:
         return has_signed(public_key, self.signature, self._content)
+
+    @classmethod
+    def digests(cls, folder: Path) -> dict[str, str]:
+        """
+        Raises:
+            SetupError: there is something that is no file.
+        """
+        return digests_of(folder, without=cls.left_out | {cls.file_name})
 
     def write(self, folder: Path) -> None:
         draft = folder / f".{self.file_name}.draft"
@@ -94,14 +103,15 @@ class Certificate(Signed):
 
     file_name = "certificate.json"
     purpose = b"fastchat-suite-results/1\n"
+    left_out = frozenset({"costs.jsonl"})
 
     suite: str  # name and version, for people
     suite_digest: Digest
     fastchat_version: str
 
 
-def digests_of(folder: Path, *, without: str) -> dict[str, str]:
-    """Of all files but the one that will hold the digests. Names that begin with a dot are left out, here and there.
+def digests_of(folder: Path, *, without: Collection[str]) -> dict[str, str]:
+    """Of all files but those. Names that begin with a dot are left out, here and there.
 
     Raises:
         SetupError: there is something that is no file, such as a link, whose content another could change.
@@ -109,7 +119,7 @@ def digests_of(folder: Path, *, without: str) -> dict[str, str]:
     digests = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
-        if name == without or any(part.startswith(".") for part in name.split("/")):
+        if name in without or any(part.startswith(".") for part in name.split("/")):
             continue
         if path.is_symlink() or not (path.is_file() or path.is_dir()):
             raise SetupError(f"{path} is a link or a device. A suite is made of plain files and folders.")

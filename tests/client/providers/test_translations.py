@@ -12,7 +12,7 @@ from fastchat.client.providers import gemini_requests as gemini
 from fastchat.client.providers.conversation import Conversation, Media, Text, ToolResult, ToolUse
 from fastchat.client.providers.errors import refusal
 from fastchat.client.providers.openai_sdk import for_reasoning
-from fastchat.core.errors import InvalidRequest, NoWorker, QueueFull, WorkerFailed, WorkerTimeout
+from fastchat.core.errors import EndpointRefused, InvalidRequest, NoWorker, QueueFull, WorkerFailed, WorkerTimeout
 from fastchat.protocol.openai import ChatRequest
 from tests.client.providers.dialects import WIRES, AnthropicWire, BedrockWire, GeminiWire, OpenAIWire, event, frame
 from tests.client.providers.scripts import Call, Refusal, Script
@@ -346,8 +346,15 @@ async def test_cohere_is_not_sent_what_it_refuses() -> None:
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
-        *((400, InvalidRequest), (422, InvalidRequest), (401, WorkerFailed), (402, WorkerFailed), (403, WorkerFailed)),
-        *((404, WorkerFailed), (408, WorkerTimeout), (429, QueueFull), (500, WorkerFailed), (503, NoWorker)),
+        *((400, InvalidRequest), (422, InvalidRequest), (401, EndpointRefused), (402, EndpointRefused)),
+        *(
+            (403, EndpointRefused),
+            (404, EndpointRefused),
+            (408, WorkerTimeout),
+            (429, QueueFull),
+            (500, WorkerFailed),
+            (503, NoWorker),
+        ),
         *((504, WorkerTimeout), (529, NoWorker), (418, WorkerFailed)),
     ],
 )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from fastchat.llm_judge.results.agreement import agreements, cohen_kappa, krippendorff_alpha, majority
+from fastchat.llm_judge.results.agreement import agreements, cohen_kappa, gwet_ac1, krippendorff_alpha, majority
 from fastchat.llm_judge.results.opinions import Choice, Item, Opinion, opinion
 from tests.llm_judge.results.judgments import table
 
@@ -127,3 +127,17 @@ def _prd_majorities() -> dict[tuple[str, str, str], Choice]:
         balance[row["question_id"], row["model_a"], row["model_b"]] += worth[row["winner"]]
         balance[row["question_id"], row["model_b"], row["model_a"]] -= worth[row["winner"]]
     return {key: A if value > 0 else B if value < 0 else TIE for key, value in balance.items()}
+
+
+def test_gwets_example_in_which_kappa_is_below_zero() -> None:
+    """Gwet 2002, "Kappa statistic is not satisfactory …": 125 subjects, of whom both say yes of 118."""
+    numbers = np.array([[[118.0, 5.0], [2.0, 0.0]]])
+    assert cohen_kappa(numbers) == pytest.approx(-0.0234, abs=5e-5)
+    assert gwet_ac1(numbers) == pytest.approx(0.9408, abs=5e-5)
+
+
+def test_krippendorffs_example_of_two_values() -> None:
+    """Krippendorff 2011, "Computing Krippendorff's Alpha-Reliability", section A: ten units, two observers."""
+    one, other = "0100000010", "1110010000"
+    numbers = np.array([[(a + b).count("0"), (a + b).count("1")] for a, b in zip(one, other, strict=True)], float)
+    assert krippendorff_alpha(numbers) == pytest.approx(0.095, abs=5e-4)

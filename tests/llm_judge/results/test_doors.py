@@ -86,6 +86,8 @@ def test_compute_agreement(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
         "turn 1 without tie. #total: 3, #agree: 2, ratio: 0.67",
         "turn 2 with tie. #total: 1, #agree: 1, ratio: 1.00",
         "turn 2 without tie. No two of these judges voted on the same answers.",
+        "turn 1 beyond chance. kappa: 0.00, alpha: 0.00, AC1: 0.61",
+        "turn 2 beyond chance. kappa: 1.00, alpha: 1.00, AC1: 1.00",
     ]
     run_command("compute_agreement", ["--judges", "human", "human", *files])
     assert "turn 1 with tie. #total: 3, #agree: 1, ratio: 0.33" in capsys.readouterr().out
@@ -125,3 +127,12 @@ def test_the_old_module_is_a_door_and_its_help_needs_no_numbers(name: str) -> No
     assert ended.returncode == 0
     assert f"usage: {name}" in ended.stdout
     assert not re.search(r"\| +(numpy|scipy|rich|torch)$", ended.stderr, re.MULTILINE)
+
+
+def test_show_result_counts_a_match_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "pairs.jsonl"
+    write(file, [pair("a", "b", 1, ("model_1", "model_1")), pair("b", "a", 1, ("tie", "tie"))])
+    run_command("show_result", ["--mode", "pairwise-all", "--input-file", str(file)])
+    shown = capsys.readouterr().out
+    assert "once with each model first: 1. The last counts." in shown
+    assert [line.split()[1:4] for line in shown.splitlines() if line.startswith(("a ", "b "))] == [["0", "0", "1"]] * 2

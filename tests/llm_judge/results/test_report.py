@@ -12,7 +12,7 @@ from fastchat.llm_judge.records import Answer, Choice, Failure, Question, Row
 from fastchat.llm_judge.results import Report, show
 from fastchat.llm_judge.results.rendering import csv_text, markdown, text
 from fastchat.llm_judge.results.tables import tables
-from tests.llm_judge.results.judgments import mamba, prd_pairs, prd_people, score
+from tests.llm_judge.results.judgments import mamba, pair, prd_pairs, prd_people, score
 
 
 def write(file: Path, rows: Sequence[Row]) -> Path:
@@ -169,3 +169,13 @@ def test_a_vote_that_is_none_is_named(folder: Path, tmp_path: Path, line: str, w
     (tmp_path / "votes.jsonl").write_text(line)
     with pytest.raises(SetupError, match=why):
         show(folder, [tmp_path / "votes.jsonl"])
+
+
+def test_a_match_in_both_orders_of_names_counts_once(tmp_path: Path) -> None:
+    rows = [pair("x", "y", at, ("model_1", "model_1")) for at in (1, 2)]
+    rows.append(pair("y", "x", 1, ("tie", "tie")))
+    write(tmp_path / "model_judgment" / "judge_pair.jsonl", rows)
+    report = show(tmp_path)
+    assert report.judges[0].pairs is not None
+    assert [(row.model, row.win, row.tie) for row in report.judges[0].pairs.wins] == [("x", 1, 1), ("y", 0, 1)]
+    assert "1 pair is in the file twice, once with each model first; the last counts." in text(tables(report))
