@@ -54,6 +54,11 @@ flags, files and printouts as FastChat had them.
 | `python3 -m fastchat.llm_judge.qa_browser` | `fastchat bench browse` |
 | `python3 -m fastchat.llm_judge.download_mt_bench_pregenerated` | likewise |
 | `python3 -m fastchat.llm_judge.clean_judgment` | FastChat's; `fastchat bench` does not need it |
+| `python3 -m fastchat.data.clean_sharegpt`, `optional_clean`, `filter_wrong_format` | FastChat's; all rules: `fastchat data clean` |
+| `python3 -m fastchat.data.split_long_conversation`, `split_train_test`, `sample`, `merge` | FastChat's; `fastchat data split`, `hold-out`, `sample`, `merge` |
+| `python3 -m fastchat.data.get_stats`, `inspect_data`, `hardcoded_questions` | FastChat's; `fastchat data stats`, `inspect`, `identity` |
+| `python3 -m fastchat.data.convert_alpaca`, `extract_gpt4_only`, `extract_single_round` | FastChat's; `fastchat data convert` |
+| `python3 -m fastchat.data.optional_replace`, `pretty_json`, `prepare_all` | FastChat's |
 """
 
 

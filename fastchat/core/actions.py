@@ -2,6 +2,8 @@
 
 import argparse
 import asyncio
+import os
+import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -20,7 +22,7 @@ def run_action(prog: str, description: str, actions: Mapping[str, Action], argum
     """
     Raises:
         SetupError: what its user has to mend.
-        SystemExit: it ended with another status than 0.
+        SystemExit: it ended with another status than 0; 141 if whoever read its output went away.
     """
     if arguments and arguments[0] in actions:
         name, given = arguments[0], arguments[1:]
@@ -32,6 +34,10 @@ def run_action(prog: str, description: str, actions: Mapping[str, Action], argum
     logs.configure("ERROR")
     try:
         status = asyncio.run(action.run(settings))
+        sys.stdout.flush()  # what cannot be written is noticed here, and not when the interpreter ends
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains when it ends
+        raise SystemExit(141) from None
     except OSError as error:
         place = f" {error.filename!r}" if error.filename else ""
         raise SetupError(f"A file{place} cannot be read or written: {error.strerror or error}.") from None
