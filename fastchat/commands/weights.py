@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from fastchat.core.errors import SetupError
+from fastchat.engines.hf.context import context_limit
 from fastchat.model import builtin, deltas, manifest, rope, sources, to_gguf
 from fastchat.model.convert import gguf_to_safetensors
 from fastchat.model.info import describe
@@ -214,7 +215,7 @@ def _apply_lora(flags: argparse.Namespace) -> None:
 
 def _condense(flags: argparse.Namespace) -> None:
     config = rope.condense(flags.path, flags.factor, flags.max_length)
-    print(f"{flags.path}: {config['max_position_embeddings']} tokens")
+    print(f"{flags.path}: {context_limit(config, {}).usual} tokens")
 
 
 def _report(target: Path, made: Manifest) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,16 @@ _NOT_ABOUT_THE_MODEL = {
 _FOLDERS = ("additional_chat_templates",)
 
 
-def carry(source: Path, folder: Path) -> None:
-    """Copy everything at the top of `source` that belongs to the model and is no weights."""
+def carry(source: Path, folder: Path, names: Collection[str] | None = None) -> None:
+    """Copy everything at the top of `source` that belongs to the model and is no weights, or of that only `names`."""
     for file in sorted(source.iterdir()):
+        if names is not None and file.name not in names:
+            continue
         if file.name.startswith(".") or file.name in _NOT_ABOUT_THE_MODEL or file.name.endswith(".index.json"):
             continue
         if file.is_file() and file.suffix not in _WEIGHTS:
             shutil.copyfile(file, folder / file.name)
-    for name in _FOLDERS:
+    for name in _FOLDERS if names is None else ():
         if (source / name).is_dir():
             shutil.copytree(source / name, folder / name, dirs_exist_ok=True)
 

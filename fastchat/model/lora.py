@@ -23,6 +23,7 @@ from fastchat.model.shards import Checkpoint, Tensor, torch_dtype
 from fastchat.model.writing import ShardRecord, WriteOptions, prepare, write_model
 
 _PART = re.compile(r"(.+)\.(lora_A|lora_B|lora_embedding_A|lora_embedding_B|lora_magnitude_vector)(\.weight)?$")
+_OF_THE_ADAPTER = ("chat_template.jinja", "generation_config.json", "lineage.json")
 _CHANGED_BASES = ("pissa", "olora", "corda", "loftq")
 
 
@@ -69,7 +70,8 @@ class AdapterConfig(BaseModel):
 
 
 def apply_lora(base: Path, adapter: Path, target: Path, options: WriteOptions) -> Manifest:
-    """Write base and adapter as one model, in the base's number format and with its tokenizer.
+    """Write base and adapter as one model, in the base's number format and with its tokenizer. How it is asked, and
+    what ends its answers, the adapter says, if it says anything: it may have been trained otherwise than its base.
 
     Raises:
         SetupError: they do not fit together, the adapter cannot be merged, or there is no room.
@@ -86,6 +88,7 @@ def apply_lora(base: Path, adapter: Path, target: Path, options: WriteOptions) -
         if rows:  # tokens were added, and only the adapter's tokenizer knows them
             edit_json(folder / "config.json", lambda values: values.update(vocab_size=max(rows)))
             carry(adapter, folder)
+        carry(adapter, folder, _OF_THE_ADAPTER)
 
     values = json.loads((adapter / "adapter_config.json").read_text())
     inputs = [base_model.stamp(), parts.stamp(), values]

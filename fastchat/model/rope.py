@@ -1,9 +1,11 @@
 """Longer contexts by condensed positions, as LongChat was trained: position p counts as p / factor.
 
 FastChat replaced a class of transformers in the running process for that; it is a setting of the model, and every
-engine reads it from `config.json`.
+engine reads it from `config.json`. `max_position_embeddings` stays what it was before, since engines multiply it by the
+factor (as for lmsys/vicuna-7b-v1.5-16k).
 """
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -35,19 +37,21 @@ def condense(folder: Path, factor: float | None = None, max_length: int | None =
     kind = before.get("rope_type", before.get("type", "default"))
     if kind != "default" and (kind, before.get("factor")) != ("linear", ratio):
         raise SetupError(f"'{folder}' scales positions already: {before}. Begin with the original configuration.")
-    length = max_length or (_longer(config, ratio) if kind == "default" else config.get("max_position_embeddings"))
+    positions = _positions(config) if kind == "default" else config.get("max_position_embeddings", _LLAMA_CONTEXT)
+    if max_length is not None:
+        positions = math.ceil(max_length / ratio)
 
     def change(values: dict[str, Any]) -> None:
-        values.update(_scaling(values, ratio), max_position_embeddings=length)
+        values.update(_scaling(values, ratio), max_position_embeddings=positions)
 
     edit_json(folder / "config.json", change)
-    edit_json(folder / "tokenizer_config.json", lambda values: values.update(model_max_length=length))
+    edit_json(folder / "tokenizer_config.json", lambda values: values.update(model_max_length=round(positions * ratio)))
     return read_config(folder)
 
 
-def _longer(config: dict[str, Any], ratio: float) -> int:
-    before = _LLAMA_CONTEXT if _LONGCHATS_KEY in config else config.get("max_position_embeddings", _LLAMA_CONTEXT)
-    return round(before * ratio)
+def _positions(config: dict[str, Any]) -> int:
+    """Before they are condensed; LongChat's configuration names those after it."""
+    return _LLAMA_CONTEXT if _LONGCHATS_KEY in config else int(config.get("max_position_embeddings", _LLAMA_CONTEXT))
 
 
 def _scaling(config: dict[str, Any], ratio: float) -> dict[str, Any]:

@@ -73,7 +73,9 @@ def load_model(options: EngineOptions, args: HfArgs) -> LoadedModel:
         from fastchat.engines.hf.adapters import attach
 
         attach(model, options.adapters)
-    tokenizer = _tokenizer(path, options)
+    # An adapter may have been trained with a format, or tokens, that its base lacks.
+    has_tokenizer = own_adapter is not None and (own_adapter / "tokenizer_config.json").is_file()
+    tokenizer = _tokenizer(own_adapter if own_adapter is not None and has_tokenizer else path, options)
     processor = _processor(path, options) if sees(config) else None
     return LoadedModel(
         model=model,
