@@ -54,6 +54,8 @@ flags, files and printouts as FastChat had them.
 | `python3 -m fastchat.llm_judge.qa_browser` | `fastchat bench browse` |
 | `python3 -m fastchat.llm_judge.download_mt_bench_pregenerated` | likewise |
 | `python3 -m fastchat.llm_judge.clean_judgment` | FastChat's; `fastchat bench` does not need it |
+| `python3 -m fastchat.train.train`, `train_mem`, `train_xformers`, `train_with_template`, `train_baichuan` | FastChat's; by a recipe: `fastchat train sft` |
+| `python3 -m fastchat.train.train_lora`, `train_lora_t5`, `train_flant5` | FastChat's; by a recipe: `fastchat train lora`, `sft` |
 | `python3 -m fastchat.data.clean_sharegpt`, `optional_clean`, `filter_wrong_format` | FastChat's; all rules: `fastchat data clean` |
 | `python3 -m fastchat.data.split_long_conversation`, `split_train_test`, `sample`, `merge` | FastChat's; `fastchat data split`, `hold-out`, `sample`, `merge` |
 | `python3 -m fastchat.data.get_stats`, `inspect_data`, `hardcoded_questions` | FastChat's; `fastchat data stats`, `inspect`, `identity` |

@@ -71,7 +71,7 @@ class _BenchSettings(SessionSettings):
     first_n: PositiveInt | None = setting(None, "only so many questions", metavar="N")
 
 
-class AnswerSettings(_BenchSettings):
+class _AnsweringSettings(_BenchSettings):
     model_config = SettingsConfigDict(env_prefix="FASTCHAT_BENCH_")
 
     num_choices: PositiveInt = setting(1, "answers to each question; the first is judged", metavar="N")
@@ -79,6 +79,11 @@ class AnswerSettings(_BenchSettings):
         None, "for all questions (default: by category, 0 where there is one truth)", "--force-temperature", metavar="T"
     )
     max_tokens: PositiveInt = setting(1024, "longest answer", "--max-new-token", "--max-new-tokens", metavar="N")
+
+
+class AnswerSettings(_AnsweringSettings):
+    model_config = SettingsConfigDict(env_prefix="FASTCHAT_BENCH_")
+
     answer_file: Path | None = setting(None, "write the answers of the one model here")
 
 
@@ -92,10 +97,9 @@ class JudgeSettings(_BenchSettings, JudgingSettings):
         "single", "grade each answer, compare each with the baseline's, all with one another, or rank all at once"
     )
     baseline: str | None = setting(None, "whom to compare with", "--baseline-model", metavar="MODEL")
-    judge_file: Path | None = setting(None, "write the judgments here")
 
 
-class RunSettings(AnswerSettings, JudgeSettings):
+class RunSettings(_AnsweringSettings, JudgeSettings):
     model_config = SettingsConfigDict(env_prefix="FASTCHAT_BENCH_")
 
 
@@ -173,9 +177,7 @@ async def _answer(settings: AnswerSettings) -> int:
 async def _judge(settings: JudgeSettings) -> int:
     if not settings.judge:
         raise SetupError("--judge is missing: who grades the answers?")
-    if settings.judge_file and len(settings.judge) > 1:
-        raise SetupError("--judge-file takes the judgments of one judge, but --judge names several.")
-    async with _opened(settings, settings.judge, judge_file=settings.judge_file) as session:
+    async with _opened(settings, settings.judge) as session:
         models = settings.models or session.folder.models
         making = _making(settings, models, settings.baseline)
         judges = [session.name(judge) for judge in settings.judge]
@@ -190,11 +192,7 @@ async def _judge(settings: JudgeSettings) -> int:
 
 @asynccontextmanager
 async def _opened(
-    settings: _BenchSettings,
-    wanted: Sequence[str],
-    *,
-    answer_file: Path | None = None,
-    judge_file: Path | None = None,
+    settings: _BenchSettings, wanted: Sequence[str], *, answer_file: Path | None = None
 ) -> "AsyncIterator[Session]":
     from fastchat.llm_judge.folder import BenchFolder
     from fastchat.llm_judge.questions import read_questions
@@ -207,7 +205,7 @@ async def _opened(
     source = settings.questions or (str(kept) if kept and kept.is_file() else settings.bench_name or _OURS)
     asked = read_questions(source)
     chosen = read_questions(source, begin=settings.question_begin, end=settings.question_end, first_n=settings.first_n)
-    folder = BenchFolder(root or _DATA / asked.name, answer_file=answer_file, judge_file=judge_file)
+    folder = BenchFolder(root or _DATA / asked.name, answer_file=answer_file)
     start = starting(settings)
     async with open_session(settings, folder, asked, chosen.questions, wanted, ProgressBars(), start) as session:
         keep_checks(folder.root, Path(asked.source))
@@ -221,7 +219,7 @@ def _making(settings: JudgeSettings, models: Sequence[str], baseline: str | None
     return MatchMaking(Mode(settings.mode), models, settings.prompts(), baseline)
 
 
-def _manner(settings: AnswerSettings) -> "Manner":
+def _manner(settings: _AnsweringSettings) -> "Manner":
     from fastchat.llm_judge.answering import Manner
 
     return Manner(settings.num_choices, settings.temperature, settings.max_tokens)

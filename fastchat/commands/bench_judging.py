@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class JudgingSettings(SessionSettings):
     model_config = SettingsConfigDict(env_prefix="FASTCHAT_BENCH_")
 
-    judge_prompts: Path | None = setting(None, "JSONL file of prompts in place of ours", metavar="FILE")
+    judge_prompts: Path | None = setting(None, "JSONL file of prompts in place of ours", "--judge-file", metavar="FILE")
     verdicts: Literal["auto", "json", "text"] = setting(
         "auto", "form of verdicts; auto: JSON where the judge is known to keep to a schema"
     )
