@@ -54,12 +54,17 @@ flags, files and printouts as FastChat had them.
 | `python3 -m fastchat.llm_judge.qa_browser` | `fastchat bench browse` |
 | `python3 -m fastchat.llm_judge.download_mt_bench_pregenerated` | likewise |
 | `python3 -m fastchat.llm_judge.clean_judgment` | FastChat's; `fastchat bench` does not need it |
-| `python3 -m fastchat.train.train`, `train_mem`, `train_xformers`, `train_with_template`, `train_baichuan` | FastChat's; by a recipe: `fastchat train sft` |
-| `python3 -m fastchat.train.train_lora`, `train_lora_t5`, `train_flant5` | FastChat's; by a recipe: `fastchat train lora`, `sft` |
-| `python3 -m fastchat.data.clean_sharegpt`, `optional_clean`, `filter_wrong_format` | FastChat's; all rules: `fastchat data clean` |
-| `python3 -m fastchat.data.split_long_conversation`, `split_train_test`, `sample`, `merge` | FastChat's; `fastchat data split`, `hold-out`, `sample`, `merge` |
-| `python3 -m fastchat.data.get_stats`, `inspect_data`, `hardcoded_questions` | FastChat's; `fastchat data stats`, `inspect`, `identity` |
-| `python3 -m fastchat.data.convert_alpaca`, `extract_gpt4_only`, `extract_single_round` | FastChat's; `fastchat data convert` |
+| `python3 -m fastchat.train.train`, `train_mem`, `train_xformers` | FastChat's; by a recipe: `fastchat train sft` |
+| `python3 -m fastchat.train.train_with_template`, `train_baichuan`, `train_flant5` | likewise |
+| `python3 -m fastchat.train.train_lora`, `train_lora_t5` | FastChat's; by a recipe: `fastchat train lora` |
+| `python3 -m fastchat.data.clean_sharegpt`, `optional_clean` | FastChat's; all rules: `fastchat data clean` |
+| `python3 -m fastchat.data.filter_wrong_format` | likewise |
+| `python3 -m fastchat.data.split_long_conversation` | FastChat's; `fastchat data split` |
+| `python3 -m fastchat.data.split_train_test`, `sample`, `merge` | FastChat's; `data hold-out`, `sample`, `merge` |
+| `python3 -m fastchat.data.get_stats`, `inspect_data` | FastChat's; `fastchat data stats`, `inspect` |
+| `python3 -m fastchat.data.hardcoded_questions` | FastChat's; `fastchat data identity` |
+| `python3 -m fastchat.data.convert_alpaca` | FastChat's; `fastchat data convert` |
+| `python3 -m fastchat.data.extract_gpt4_only`, `extract_single_round` | FastChat's |
 | `python3 -m fastchat.data.optional_replace`, `pretty_json`, `prepare_all` | FastChat's |
 """
 
