@@ -18,6 +18,7 @@ from benchmarks.results import Aim, Record
 NAMES = (
     *("gateway", "http_client", "serving", "engines", "hf_batching", "quantization", "vllm_cpu"),
     *("weights", "footprint", "votes", "screening", "arena_ui", "coverage", "ranking", "judge"),
+    *("cleaning", "training", "training_gpu"),
 )
 _HERE = Path(__file__).parent
 _QUICK_FOLDER = _HERE.parent / ".cache" / "benchmarks"

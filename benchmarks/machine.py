@@ -16,6 +16,7 @@ OURS = (
     *("fschat", "uvicorn", "uvloop", "httptools", "aiohttp", "starlette", "pydantic", "gradio"),
     *("xllamacpp", "openvino-genai", "torch", "transformers"),
     *("numpy", "scipy", "polars", "evalica", "choix"),
+    *("tokenizers", "html-to-markdown", "rensa", "peft", "liger-kernel"),
 )
 
 

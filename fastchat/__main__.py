@@ -33,7 +33,7 @@ COMMANDS = {
     "topics": Command("topics", "find topics of prompts, and have a model label prompts"),
     "bench": Command("bench", "have models answer questions and judges grade them; show the results with intervals"),
     "data": Command("data", "conversations to train on: read, clean, count, split, sample"),
-    "train": Command("train", "tune a model on conversations; show beforehand what would be learned"),
+    "train": Command("train", "tune a model on conversations or votes; show beforehand what would be learned"),
     "chat": Command("chat", "talk to a model in the terminal, loaded here or on a server"),
     "answer": Command("answer", "ask a model one question"),
     "prompts": Command("prompts", "show prompt formats, and the exact text a model gets"),

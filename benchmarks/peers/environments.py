@@ -36,8 +36,9 @@ class Environment:
 FASTCHAT = Environment("fastchat", "fschat", pip_flags=("--no-deps",))
 LITELLM = Environment("litellm", "litellm")
 FASTCHAT_ELO = Environment("fastchat_elo", "fschat", pip_flags=("--no-deps",))
+FASTCHAT_DATA = Environment("fastchat_data", "fschat", pip_flags=("--no-deps",))
 ARENA_RANK = Environment("arena_rank", "arena-rank")
 ARENAKIT = Environment("arenakit", "arenakit")
-ENVIRONMENTS = (FASTCHAT, LITELLM, FASTCHAT_ELO, ARENA_RANK, ARENAKIT)
+ENVIRONMENTS = (FASTCHAT, LITELLM, FASTCHAT_ELO, FASTCHAT_DATA, ARENA_RANK, ARENAKIT)
 # Takes half an hour to build, so it is not among those above: see README.md.
 LLAMA_NATIVE = Environment("llama_native", "llama-cpp-python")

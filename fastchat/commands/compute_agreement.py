@@ -65,7 +65,7 @@ def _line(turn: int, ties: str, found: "Agreement | None") -> str:
 
 
 def _beyond_chance(found: "Agreements") -> str:
-    from fastchat.llm_judge.results.tables import number_text
+    from fastchat.llm_judge.results.table import number_text
 
     named = {"kappa": found.kappa, "alpha": found.alpha, "AC1": found.ac1}
     said = [f"{name}: {number_text(value)}" for name, value in named.items() if value is not None]

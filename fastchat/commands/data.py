@@ -262,8 +262,8 @@ async def _rules(settings: RulesSettings) -> int:
 
 
 async def _stats(settings: StatsSettings) -> int:
+    from fastchat.data.counting import BOUNDS, Statistics, in_characters
     from fastchat.data.readers.conversations import read_conversations
-    from fastchat.data.statistics import BOUNDS, Statistics, in_characters
     from fastchat.data.tokens import load_tokenizer, with_lengths
 
     conversations = read_conversations(_source(settings), settings.format)

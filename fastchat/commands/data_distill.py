@@ -60,6 +60,8 @@ class DistillSettings(ReachSettings):
 
 async def distill(settings: DistillSettings) -> int:
     """1 if something is left to do."""
+    from dataclasses import asdict
+
     from fastchat.commands.paid_calls import paid_calls
     from fastchat.data.distilling.exercises import digest, read_exercises
     from fastchat.data.distilling.notebook import Notebook
@@ -78,7 +80,8 @@ async def distill(settings: DistillSettings) -> int:
         manner = Manner(
             teacher, asker, settings.system, settings.temperature, settings.max_tokens, settings.seed, settings.turns
         )
-        asked = {**_plain(manner), "source": digest(settings.source), "format": settings.format}
+        asked = {**asdict(manner), "source": digest(settings.source), "format": settings.format}
+        del asked["max_tokens"]  # with more, what was cut off is asked again
         folder = settings.target.with_name(f"{settings.target.name}.distill")
         with Notebook.open(folder, asked) as notebook:
             left = [exercise for exercise in exercises if exercise.number not in notebook.done]
@@ -98,12 +101,6 @@ def _teacher(settings: DistillSettings, reach: "Reach") -> str:
         served = ", ".join(reach.contestants) or "none"
         raise SetupError(f"--teacher is missing: who answers? There are: {served}.")
     return reach.contestants[0]
-
-
-def _plain(manner: "Manner") -> dict[str, object]:
-    from dataclasses import asdict
-
-    return asdict(manner)
 
 
 def _begin(left: "Sequence[Exercise]", manner: "Manner", reach: "Reach", budget: "Budget") -> None:
@@ -213,5 +210,5 @@ def _end(target: Path, count: int, wanted: int, tally: "Tally", budget: "Budget"
         print(f"Failed: {tally.failed:,}. Why stands in {notebook.folder / 'failures.jsonl'}:")
         for reason, times in notebook.reasons().most_common(5):
             print(f"{times:>7,}  {reason}")
-        print("The same line asks for them again.")
+        print("The same line asks for them again; what was cut off needs a higher --max-tokens.")
     return 0 if count == wanted else 1

@@ -301,7 +301,7 @@ def _rewritten(
 
 
 async def _get_stats(settings: StatsSettings) -> int:
-    from fastchat.data.statistics import BOUNDS, Statistics
+    from fastchat.data.counting import BOUNDS, Statistics
     from fastchat.data.tokens import load_tokenizer, with_lengths
 
     found = Statistics()

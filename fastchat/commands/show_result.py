@@ -9,7 +9,7 @@ from fastchat.core.errors import SetupError
 
 if TYPE_CHECKING:
     from fastchat.llm_judge.results.estimates import Estimate
-    from fastchat.llm_judge.results.tables import Table
+    from fastchat.llm_judge.results.table import Table
 
 _ENDS = ("lower", "upper")  # of intervals of 95 %
 
@@ -95,7 +95,7 @@ def _wins(file: Path, flags: argparse.Namespace) -> "list[Table]":
 
 
 def _table(title: str, columns: tuple[str, ...], rows: tuple[tuple[str, ...], ...]) -> "Table":
-    from fastchat.llm_judge.results.tables import Table
+    from fastchat.llm_judge.results.table import Table
 
     return Table(f"########## {title} ##########", columns, rows)
 

@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from fastchat.commands import train_align, train_preview
+from fastchat.commands.train_errors import file_errors
 from fastchat.core import actions, logs
 from fastchat.core.errors import SetupError
 from fastchat.train.machine import is_first_process, this_machine
@@ -77,7 +78,7 @@ def _tune(kind: type[SftRecipe], prog: str, given: Sequence[str]) -> None:
 
     plan = plan_of(recipe, this_machine(), os.environ)
     judge = _judge(recipe)
-    try:
+    with file_errors():
         if recipe.loop == "torch":
             from fastchat.train.sharded import tune_sharded
 
@@ -86,12 +87,6 @@ def _tune(kind: type[SftRecipe], prog: str, given: Sequence[str]) -> None:
             from fastchat.train.tuning import tune
 
             output = tune(plan, _say, judge)
-    except OSError as error:
-        place = f" {error.filename!r}" if error.filename else ""
-        raise SetupError(
-            f"A file{place} cannot be read or written: {error.strerror or error}. Checkpoints are kept; the same line "
-            "goes on from the last."
-        ) from None
     _say(f"finished. Serve it with: fastchat worker --model-path {output}")
 
 

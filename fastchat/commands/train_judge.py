@@ -52,7 +52,8 @@ class _ByModel:
         from fastchat.llm_judge.settings import ReachSettings
 
         given = {"api_url": section.api_url, "budget": section.budget, "prices": section.prices}
-        self._settings = ReachSettings(**{name: value for name, value in given.items() if value is not None})
+        said = {name: value for name, value in given.items() if value is not None}
+        self._settings = ReachSettings().model_copy(update=said)  # what is not said, the environment may say
         self._wanted = section.by
         self._folder = folder
         self._say = say

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 
+from fastchat.commands.train_errors import file_errors
 from fastchat.train.machine import is_first_process, this_machine
 from fastchat.train.prerequisites import check_libraries, quiet_libraries
 
@@ -24,7 +25,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         _say(note)
     if parsed.model.cache_dir:
         os.environ["HF_HUB_CACHE"] = parsed.model.cache_dir
-    output = tune(seed_parsing.plan_of(name, parsed, given), _say)
+    with file_errors():
+        output = tune(seed_parsing.plan_of(name, parsed, given), _say)
     _say(f"finished. Serve it with: fastchat worker --model-path {output}")
 
 

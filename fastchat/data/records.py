@@ -10,6 +10,8 @@ from typing import Any, TypeAlias
 
 Message: TypeAlias = Mapping[str, Any]
 
+PART_OF = "part_of"  # field of what is one conversation with others: parts of a long one, ways through a tree, a battle
+
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
@@ -21,6 +23,11 @@ class Conversation:
     weight: float = 1.0  # of its loss
     tools: Sequence[Mapping[str, Any]] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def whole(self) -> str:
+        """The id of what this belongs to; all of that is held out from training, or none."""
+        return str(self.extra.get(PART_OF, self.id))
 
 
 @dataclass(frozen=True, slots=True)

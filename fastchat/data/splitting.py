@@ -3,14 +3,15 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from fastchat.data.records import Conversation
+from fastchat.data.records import PART_OF, Conversation
 from fastchat.data.texts import rounds
 
 _AROUND = 6  # tokens that a prompt format puts around a message, as FastChat reckoned
 
 
 def split(conversation: Conversation, lengths: Sequence[int], max_tokens: int) -> Iterator[Conversation]:
-    """Parts are called `<id>_<number of their first message>`; each begins with the system's message, if there is one.
+    """Parts are called `<id>_<number of their first message>`; each begins with the system's message, if there is one,
+    and says under `part_of` which conversation it was cut from, so that all are held out from training or none.
 
     `lengths` are the tokens of the messages. A round that is too long by itself is a part by itself.
     """
@@ -31,4 +32,5 @@ def split(conversation: Conversation, lengths: Sequence[int], max_tokens: int) -
 
 def _part(conversation: Conversation, first: int, start: int, end: int) -> Conversation:
     chosen = [*conversation.messages[:first], *conversation.messages[first + start : first + end]]
-    return replace(conversation, id=f"{conversation.id}_{start}", messages=chosen)
+    extra = {PART_OF: conversation.id, **conversation.extra}  # of a part of a part, the whole
+    return replace(conversation, id=f"{conversation.id}_{start}", messages=chosen, extra=extra)

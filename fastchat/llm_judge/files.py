@@ -65,7 +65,7 @@ def rewrite_rows(file: Path, row: type[R], change: Callable[[list[R]], list[R]])
     """The file is whole at every moment: the old one or the new one.
 
     Raises:
-        SetupError: as `read_rows`.
+        SetupError: as `read_rows`, or there is no room.
     """
     with _locked(file) as fd:
         _heal(fd)
@@ -77,7 +77,7 @@ def settle(file: Path, row: type[R], key: Callable[[R], Hashable], order: Callab
     keys are in memory.
 
     Raises:
-        SetupError: as `read_rows`.
+        SetupError: as `rewrite_rows`.
     """
     with _locked(file) as fd:
         _heal(fd)
@@ -104,6 +104,8 @@ def _replace(file: Path, lines: Iterable[bytes]) -> None:
         with draft.open("wb") as stream:
             stream.writelines(lines)
         draft.replace(file)
+    except OSError as error:
+        raise _failed(file, "written to", error) from None
     finally:
         draft.unlink(missing_ok=True)
 

@@ -22,11 +22,10 @@ from fastchat.llm_judge.records import Answer
 
 
 class BenchFolder:
-    def __init__(self, root: Path, *, answer_file: Path | None = None, judge_file: Path | None = None) -> None:
-        """`answer_file` and `judge_file` stand in place of the usual ones, as FastChat's flags have it."""
+    def __init__(self, root: Path, *, answer_file: Path | None = None) -> None:
+        """`answer_file` stands in place of the usual ones, as FastChat's flag has it."""
         self.root = root
         self._answer_file = answer_file
-        self._judge_file = judge_file
 
     @property
     def questions(self) -> Path:
@@ -47,7 +46,7 @@ class BenchFolder:
         return self.root / "reference_answer" / f"{_file_name(judge)}.jsonl"
 
     def verdicts(self, judge: str, mode: Mode) -> Path:
-        return self._judge_file or self.root / "model_judgment" / f"{_file_name(judge)}_{mode.kind}.jsonl"
+        return self.root / "model_judgment" / f"{_file_name(judge)}_{mode.kind}.jsonl"
 
     def judge_failures(self, judge: str) -> Path:
         return self.root / "model_judgment" / f"{_file_name(judge)}_failures.jsonl"

@@ -21,9 +21,14 @@ def safetensors_to_gguf(source: Path, target: Path, kind: GgufType, converter: P
     """Write the file `target`; it appears when it is whole.
 
     Raises:
-        SetupError: there is no converter, or it fails.
+        SetupError: there is no converter, it fails, or `source` is an adapter.
     """
     check_free(target)
+    if (source / "adapter_config.json").is_file() and not (source / "config.json").is_file():
+        raise SetupError(
+            f"'{source}' is an adapter, and a GGUF file holds a whole model. Merge it into its base first: "
+            f"fastchat weights apply-lora --base-model-path BASE --lora-path {source} --target-model-path MERGED"
+        )
     script = _script(converter)
     unfinished = target.with_name(f".{target.name}.partial")
     command = [sys.executable, str(script), str(source), "--outfile", str(unfinished), "--outtype", kind]

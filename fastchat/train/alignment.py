@@ -14,10 +14,10 @@ from fastchat.core.errors import SetupError
 from fastchat.engines.hf.errors import loading_errors
 from fastchat.train import adapters, lineage
 from fastchat.train.alignment_plan import AlignmentPlan
-from fastchat.train.checkpoints import last_complete
 from fastchat.train.encoding import Encoder
 from fastchat.train.lineage import DataFile, Lineage
 from fastchat.train.loading import agree, load_model
+from fastchat.train.output_folder import claimed, go_on
 from fastchat.train.plan import TrainingPlan
 from fastchat.train.preference_samples import Samples, pairs, rated_samples
 from fastchat.train.tuning import Base, open_base
@@ -48,7 +48,7 @@ def align(plan: AlignmentPlan, say: Callable[[str], None]) -> Aligned:
     """A folder with checkpoints is gone on with.
 
     Raises:
-        SetupError: see `tuning.open_base`, `preference_samples` and `loading.load_model`.
+        SetupError: see `tuning.open_base`, `preference_samples`, `output_folder` and `loading.load_model`.
     """
     from fastchat.train.journal import Journal
     from fastchat.train.trainer import LineageKeeper
@@ -61,20 +61,16 @@ def align(plan: AlignmentPlan, say: Callable[[str], None]) -> Aligned:
     origin = _lineage(plan, base, samples)
     arguments.remove_unused_columns = False  # our datasets hold numbers of samples
     arguments.per_device_eval_batch_size = _eval_batch(plan)
-    begin_with = last_complete(output)
-    if begin_with:
-        say(f"going on from {begin_with}")
-    with warnings.catch_warnings():
-        warnings.filterwarnings(
-            "ignore", ".*is_gradient_checkpointing.*", FutureWarning
-        )  # which TRL calls at each step
+    with claimed(output, base.folder), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*gradient_checkpointing.*is deprecated", FutureWarning)  # TRL's own calls
+        begin_with = go_on(output, origin, say)
         trainer = _trainer(plan, base, samples, [LineageKeeper(origin), Journal()])
         trainer.train(resume_from_checkpoint=None if begin_with is None else str(begin_with))
         held_out = _measured(trainer, len(samples.held_out)) if samples.held_out else None
-    _save(trainer, plan, base, output)
-    if arguments.should_save:
-        result = held_out._asdict() if held_out else None
-        origin.write(output, **{**LineageKeeper.progress(trainer.state), "held_out": result})
+        _save(trainer, plan, base, output)
+        if arguments.should_save:
+            result = held_out._asdict() if held_out else None
+            origin.write(output, **{**LineageKeeper.progress(trainer.state), "held_out": result})
     return Aligned(output, held_out)
 
 

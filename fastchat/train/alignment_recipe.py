@@ -53,6 +53,8 @@ class AlignRecipe(SftRecipe):
             raise ValueError(
                 "merge: a base in 4 bits takes no adapter in. Merge into the whole one: fastchat weights apply-lora"
             )
+        if self.judge is not None:
+            raise ValueError("judge: asks while sft and lora train. Here, battles and fastchat bench tell afterwards")
         if self.loop != "trainer":
             raise ValueError("loop: preferences are tuned by TRL, which has one loop, trainer")
         return self

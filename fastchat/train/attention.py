@@ -122,6 +122,7 @@ def _attention(
         output: Tensor = sdpa_attention_forward(module, query, key, value, attention_mask, **given)[0]
         return output, None
     ends = cu_seq_lens_q if cu_seq_lens_q is not None else _ends(position_ids, query)
+    query, key, value = (_as_computed(part) for part in (query, key, value))
     if query.is_cuda and query.dtype != torch.float32 and dropout == 0 and query.shape[-1] <= _LARGEST_HEAD:
         longest = max_length_q or int(ends.diff().max())
         return _all_at_once(query, key, value, ends, longest, scaling, sliding_window), None
@@ -133,6 +134,13 @@ def _attention(
         for start, end in pairwise(bounds)
     ]
     return torch.cat(parts, dim=2).transpose(1, 2), None
+
+
+def _as_computed(part: Tensor) -> Tensor:
+    """In the precision of autocast, which knows SDPA but not the varlen kernel: with weights in float32, rotary
+    positions leave queries and keys in that."""
+    kind = part.device.type
+    return part.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else part
 
 
 def _ends(position_ids: Tensor | None, query: Tensor) -> Tensor:

@@ -8,6 +8,10 @@ from fastchat.train.encoding import Counts
 _MAX_SHARE = 0.01
 
 
+class NoConversations(SetupError):
+    """There is nothing to train on, or to measure the loss on."""
+
+
 def check_counts(counts: Counts, *, max_share: float = _MAX_SHARE) -> None:
     """
     Raises:
@@ -15,7 +19,7 @@ def check_counts(counts: Counts, *, max_share: float = _MAX_SHARE) -> None:
             stop.
     """
     if not counts.conversations:
-        raise SetupError("There are no conversations to train on.")
+        raise NoConversations("There are no conversations to train on.")
     if counts.refused > max_share * counts.conversations:
         raise SetupError(
             f"The chat template refuses {counts.refused} of {counts.conversations} conversations. The first is "

@@ -26,6 +26,11 @@ def base_folder(path: str) -> Path:
     found = Path(resolve(path))
     if found.suffix == ".gguf":
         return converted(found)
+    if (found / "adapter_config.json").is_file():
+        raise SetupError(
+            f"{path!r} is an adapter and no whole model. Give its base as the model, and the adapter as "
+            "lora.begin_with (--lora_weight_path); or merge them first: fastchat weights apply-lora."
+        )
     if not (found / "config.json").is_file():
         raise SetupError(f"{path!r} is no folder of a model: it has no config.json.")
     return found

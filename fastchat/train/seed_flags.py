@@ -72,7 +72,7 @@ def rewrite(
     Raises:
         SetupError: there is a flag that neither has and that was never FastChat's, or one that means nothing.
     """
-    line = _Line(_read(argv), frozenset(fields))
+    line = _Line(read_flags(argv), frozenset(fields))
     for old, new in _RENAMED.items():
         line.rename(old, new)
     _warmup(line)
@@ -125,7 +125,7 @@ class _Line:
         self.notes.append(f"{_shown(name, values)} added: {why}")
 
 
-def _read(argv: Sequence[str]) -> dict[str, list[str]]:
+def read_flags(argv: Sequence[str]) -> dict[str, list[str]]:
     """Flags by name, as argparse would take them: `--a b`, `--a=b`, dashes for underscores; the last one counts."""
     flags: dict[str, list[str]] = {}
     values: list[str] | None = None

@@ -28,7 +28,8 @@ from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 
 from fastchat.core.errors import SetupError
 from fastchat.train.batches import IGNORED
-from fastchat.train.checkpoints import STATE, complete, last_complete
+from fastchat.train.checkpoints import STATE, complete
+from fastchat.train.output_folder import claimed, go_on
 from fastchat.train.packing import PackedRows, share
 from fastchat.train.plan import TrainingPlan
 from fastchat.train.sft import Lessons
@@ -64,17 +65,20 @@ def tune_sharded(plan: TrainingPlan, say: Callable[[str], None]) -> Path:
     base = open_base(plan, say)
     if base.config.is_encoder_decoder:
         raise SetupError("loop: torch trains causal models. Encoder-decoders are trained with loop: trainer.")
-    model, lessons, origin = begin(plan, base, say)
     output = Path(plan.arguments.output_dir)
-    with _joined(plan.arguments.device):
+    with claimed(output, base.folder), _joined(plan.arguments.device):
+        model, lessons, origin = begin(plan, base, say)
+        begin_with = go_on(output, origin, say, _KIND)
         run = _Run(plan.arguments, model, lessons)
-        if found := last_complete(output, _KIND):
-            say(f"going on from {found}")
-            run.restore(found)
+        if begin_with:
+            run.restore(begin_with)
         for note in run.updates():
             say(" ".join(f"{key} {value:.6g}" for key, value in note.items()))
             if run.progress.step % plan.arguments.save_steps == 0:
-                run.save(output / f"{_KIND}-{run.progress.step}")
+                folder = output / f"{_KIND}-{run.progress.step}"
+                run.save(folder)
+                if dist.get_rank() == 0:
+                    origin.write(folder, steps=run.progress.step)
         weights = get_model_state_dict(model, options=StateDictOptions(full_state_dict=True, cpu_offload=True))
         if dist.get_rank() == 0:
             model.save_pretrained(output, state_dict=weights)

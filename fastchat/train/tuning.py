@@ -12,13 +12,13 @@ from fastchat.train import adapters, batch_size, lineage, seq2seq, sft
 from fastchat.train.attention import keeps_apart
 from fastchat.train.batch_size import BatchSize
 from fastchat.train.chat_format import ChatFormat, find_format
-from fastchat.train.checkpoints import last_complete
 from fastchat.train.checks import pad_token_id
 from fastchat.train.encoding import Encoder
 from fastchat.train.examples import Examples, prepare
 from fastchat.train.lineage import DataFile, Lineage
 from fastchat.train.loading import agree, base_folder, load_config, load_model, load_tokenizer
 from fastchat.train.longer_context import stretch
+from fastchat.train.output_folder import claimed, go_on
 from fastchat.train.plan import TrainingPlan
 from fastchat.train.win_rate import Judge
 
@@ -97,14 +97,22 @@ def tune(plan: TrainingPlan, say: Callable[[str], None], judge: Judge | None = N
     A folder with checkpoints is gone on with, as FastChat did.
 
     Raises:
-        SetupError: see `open_base` and `begin`.
+        SetupError: see `open_base`, `begin`, `claimed` and `go_on`.
     """
+    output = Path(plan.arguments.output_dir)
+    base = open_base(plan, say)
+    with claimed(output, base.folder):
+        _train(plan, base, output, say, judge)
+    return output
+
+
+def _train(plan: TrainingPlan, base: Base, output: Path, say: Callable[[str], None], judge: Judge | None) -> None:
     from fastchat.train.judged import judge_along
     from fastchat.train.trainer import EachEpoch, LineageKeeper, Tuner
 
-    arguments, output = plan.arguments, Path(plan.arguments.output_dir)
-    base = open_base(plan, say)
+    arguments = plan.arguments
     model, lessons, origin = begin(plan, base, say)
+    begin_with = go_on(output, origin, say)
     if plan.adapter:
         model = adapters.attach(
             model,
@@ -124,9 +132,6 @@ def tune(plan: TrainingPlan, say: Callable[[str], None], judge: Judge | None = N
     )
     if judge is not None and plan.judging is not None:
         judge_along(trainer, plan, base.tokenizer, base.chat_format, judge, say)
-    begin_with = last_complete(output)
-    if begin_with:
-        say(f"going on from {begin_with}")
     trainer.train(resume_from_checkpoint=None if begin_with is None else str(begin_with))
     model.config.use_cache = True  # it was off for training only
     trainer.save_state()
@@ -134,7 +139,6 @@ def tune(plan: TrainingPlan, say: Callable[[str], None], judge: Judge | None = N
     if arguments.should_save:
         (output / "training_args.bin").unlink(missing_ok=True)  # a pickle; the lineage says it readably
         origin.write(output, **LineageKeeper.progress(trainer.state))
-    return output
 
 
 def _can_pack(model: Any, say: Callable[[str], None]) -> bool:

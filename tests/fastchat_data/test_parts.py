@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from fastchat.core.errors import SetupError
+from fastchat.data.counting import Statistics, in_characters
 from fastchat.data.identity import identity_conversations
 from fastchat.data.selecting import first_rounds, is_held_out, of_model, reservoir, short_enough
 from fastchat.data.special_tokens import without_special_tokens
 from fastchat.data.splitting import split
-from fastchat.data.statistics import Statistics, in_characters
 from fastchat.data.tokens import Tokenizer, load_tokenizer, with_lengths
 from tests.fastchat_data.talks import talk
 

@@ -250,6 +250,16 @@ async def test_fastchats_flags_and_folders(endpoint: Endpoint, data: Path, monke
     assert len(verdicts(folder)) == 2 * TURNS
 
 
+async def test_fastchats_judge_file_is_of_prompts(endpoint: Endpoint, data: Path, tmp_path: Path) -> None:
+    prompt = {"name": "single-v1", "type": "single", "output_format": "[[rating]]", "prompt_template": "MINE {answer}"}
+    prompts = tmp_path / "judge_prompts.jsonl"
+    prompts.write_text(json.dumps(prompt) + "\n")
+    line = run_line(endpoint, data / "mt_bench" / "question.jsonl", tmp_path / "out", "--question-end", "1")
+    assert await status_of([*line, "--judge-file", str(prompts)]) == 0
+    assert any(row["user_prompt"].startswith("MINE ") for row in verdicts(tmp_path / "out"))
+    assert prompts.read_text() == json.dumps(prompt) + "\n"
+
+
 async def test_pairs_with_a_baseline_that_nobody_serves_any_more(questions: Path, tmp_path: Path) -> None:
     folder = tmp_path / "out"
     async with serving(Endpoint(say, ("m1",))) as gone:

@@ -1,5 +1,6 @@
 """Rows survive: whole, with all their fields, whoever else writes and whenever a process dies."""
 
+import errno
 import gzip
 import json
 import multiprocessing
@@ -123,6 +124,21 @@ def test_a_change_that_fails_leaves_the_file(tmp_path: Path) -> None:
 
     with pytest.raises(RuntimeError):
         rewrite_rows(file, Answer, fail)
+    assert file.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_disk_without_room_leaves_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "m.jsonl"
+    append_row(file, answer("m"))
+    before = file.read_bytes()
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(SetupError, match=r"m\.jsonl cannot be written to: No space left on device\."):
+        rewrite_rows(file, Answer, lambda rows: rows)
     assert file.read_bytes() == before
     assert list(tmp_path.iterdir()) == [file]
 

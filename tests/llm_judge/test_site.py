@@ -288,3 +288,11 @@ def test_what_is_missing_is_said(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SetupError, match=re.escape(told)):
         bench.main(arguments)
+
+
+def test_pages_of_others_are_left(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text("my own page")
+    with pytest.raises(SetupError, match="no page of ours"):
+        write_site(read_bench(folder), tmp_path)
+    assert [file.name for file in tmp_path.rglob("*.html")] == ["index.html"]
+    assert (tmp_path / "index.html").read_text() == "my own page"

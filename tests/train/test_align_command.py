@@ -119,6 +119,8 @@ def test_preferences_are_shown_and_written_for_others_to_read(
         (["dpo", "--from-votes", "{votes}", "betta=1"], "do you mean beta?"),
         (["dpo", "--from-votes", "{votes}", "votes.most=1"], "votes.most"),
         (["dpo", "--from-votes", "{votes}", "loop=torch"], "which has one loop"),
+        (["dpo", "--from-votes", "{votes}", "merge=true", "lora.quantize=nf4"], "takes no adapter in"),
+        (["dpo", "--from-votes", "{votes}", "judge.by=judy"], "judge: asks while sft and lora train"),
         (["dpo", "--from-votes", "{bare}"], "have no conversations"),
         (["dpo", "--from-votes", "{shown}"], "do not say whether voters knew the names"),
         (["dpo", "--from-votes", "{votes}", "votes.winner=gamma"], "Nothing is left to learn from"),

@@ -179,3 +179,23 @@ def test_the_varlen_kernel_is_given_what_it_takes(window: int | None, monkeypatc
     module = torch.nn.Module()
     given = {"scaling": 0.3, "sliding_window": window, "cu_seq_lens_q": ends}
     assert (kernel - _attention(module, query, key, value, None, **given)[0]).abs().max() < _NOISE
+
+
+def test_under_autocast_all_three_come_in_its_precision(
+    documents: list[Sample], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the varlen kernel needs them: a model in float32 hands over queries and keys in float32 and values in half."""
+    from fastchat.train import attention
+
+    seen: set[torch.dtype] = set()
+
+    def look(*parts: Any, **named: Any) -> Any:
+        seen.update(part.dtype for part in parts if isinstance(part, torch.Tensor))
+        return real(*parts, **named)
+
+    real = attention._document
+    monkeypatch.setattr(attention, "_document", look)
+    model = _model(NAME)
+    with torch.autocast("cpu", torch.bfloat16):
+        model(**PackedBatch()([documents]), use_cache=False)
+    assert seen == {torch.bfloat16}

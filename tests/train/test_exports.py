@@ -2,15 +2,18 @@
 
 import asyncio
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fastchat.commands import train, weights
+from fastchat.core.errors import SetupError
 from fastchat.engines.base import ChatPrompt, GenerationRequest, Sampling
 from fastchat.engines.hf import load
 from fastchat.engines.registry import EngineOptions
+from fastchat.model.carried import edit_json
 from fastchat.model.templates import own_template
 from tests.train import learnable
 
@@ -46,6 +49,7 @@ def logits(model: Any) -> Any:
         return model.eval()(torch.arange(3, 40)[None], use_cache=False).logits
 
 
+@pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing")  # which PEFT asks for
 def test_a_merged_adapter_says_what_the_adapter_says(made: Path, tmp_path: Path) -> None:
     import torch
     from peft import PeftModel
@@ -76,6 +80,20 @@ def test_a_delta_brings_the_tuned_model_back_to_the_bit(made: Path, tmp_path: Pa
 @pytest.mark.parametrize("checkpoint", ["full/checkpoint-3", "lora/checkpoint-3"])
 def test_a_checkpoint_is_served_as_the_finished_model_is(made: Path, checkpoint: str) -> None:
     assert answer(made / checkpoint) == answer((made / checkpoint).parent)
+
+
+def test_an_adapter_says_what_ends_its_answers(made: Path, tmp_path: Path) -> None:
+    from fastchat.engines.hf.loading import load_model
+    from fastchat.engines.hf.settings import HfArgs
+
+    other = shutil.copytree(made / "lora", tmp_path / "other")
+    edit_json(other / "generation_config.json", lambda values: values.update(eos_token_id=[2, 77]))
+    assert 77 in load_model(EngineOptions(str(other)), HfArgs()).eos_token_ids
+
+
+def test_an_adapter_is_merged_before_it_becomes_gguf(made: Path, tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match="apply-lora --base-model-path BASE"):
+        weights.main(["convert", str(made / "lora"), str(tmp_path / "tuned.gguf")])
 
 
 def tensors(folder: Path) -> dict[str, bytes]:

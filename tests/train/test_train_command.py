@@ -7,9 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from fastchat.commands import train
 from fastchat.core.errors import SetupError
+from fastchat.model.deltas import apply_delta, make_delta
+from fastchat.model.writing import WriteOptions
 from fastchat.train.examples import is_held_out
 from fastchat.train.recipe import LoraSection, SftRecipe, shipped
 from tests.train import learnable
@@ -50,6 +54,18 @@ def test_the_loss_on_what_was_kept_back_falls_and_does_not_depend_on_batches(sft
     assert packed[0] == pytest.approx(padded[0], abs=1e-4)  # of the base, before anything is trained
     assert len(packed) == 3
     assert packed[-1] < packed[0] - 0.3
+
+
+def test_a_delta_of_what_was_tuned_makes_it_again_to_the_bit(sft: Callable[..., Path], tmp_path: Path) -> None:
+    base, tuned, again = tmp_path / "base", sft("max_steps=2"), tmp_path / "again"
+    make_delta(base, tuned, tmp_path / "delta", WriteOptions())
+    apply_delta(base, tmp_path / "delta", again, WriteOptions())
+    made, wanted = load_file(again / "model.safetensors"), load_file(tuned / "model.safetensors")
+    assert made.keys() == wanted.keys()
+    assert all(made[name].view(torch.uint8).equal(wanted[name].view(torch.uint8)) for name in wanted)
+    assert any(not wanted[name].equal(tensor) for name, tensor in load_file(base / "model.safetensors").items())
+    for name in ("lineage.json", "chat_template.jinja", "generation_config.json"):
+        assert (again / name).read_bytes() == (tuned / name).read_bytes()
 
 
 def test_batches_of_like_lengths_without_packing(sft: Callable[..., Path], capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from fastchat.arena.records import Outcome
 from fastchat.core.errors import SetupError
 
+_NO_ANSWER = -3.0
 _WORD = re.compile(r"\w+")
 _ENDS_WHOLE = re.compile(r"[.!?…。！？)\]}`\"'”»]\s*$")
 
@@ -53,11 +54,11 @@ def _concise(parameter: str) -> Rule:
     words = _whole_number(parameter or "40", "concise")
 
     def worth(answer: str) -> float:
-        """0 at most; less by the logarithm of how much too long it is, and for an end in the middle of a sentence."""
+        """0 at most, less by the logarithm of how much too long it is; an answer that is cut off is none."""
         said = len(_WORD.findall(answer))
-        if said < 3:
-            return -3.0
-        return -max(0.0, math.log(said / words)) - (0.0 if _ENDS_WHOLE.search(answer) else 1.0)
+        if said < 3 or not _ENDS_WHOLE.search(answer):
+            return _NO_ANSWER
+        return max(_NO_ANSWER, -max(0.0, math.log(said / words)))
 
     return Rule(f"simulated voter: prefers whole answers of no more than {words} words", worth)
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from fastchat.data.readers.files import Fields, Record, shown
 from fastchat.data.readers.messages import Misshapen, as_messages, as_tools
-from fastchat.data.records import Conversation, Message
+from fastchat.data.records import PART_OF, Conversation, Message
 
 _STATES = ("state", "states")
 _NAME_OF_THE_USER = 0  # FastChat's logs name roles, of which the first is the user
@@ -100,6 +100,7 @@ def _oasst(record: Record) -> Iterator[Conversation]:
     for way in _ways(root):
         messages = as_messages([{"role": node.get("role"), "content": node.get("text")} for node in way], "prompt")
         extra = {key: way[-1][key] for key in ("lang", "rank") if way[-1].get(key) is not None}
+        extra[PART_OF] = _id(record)
         yield Conversation(str(way[-1].get("message_id", _id(record))), messages, record.file.name, extra=extra)
 
 
@@ -154,7 +155,7 @@ def _longest(records: Iterable[Record]) -> Collection[int]:
 def _battles(record: Record) -> Iterator[Conversation]:
     for side in ("a", "b"):
         messages = as_messages(record.fields.get(f"conversation_{side}"), f"conversation_{side}")
-        extra = {"model": record.fields.get(f"model_{side}") or ""}
+        extra = {"model": record.fields.get(f"model_{side}") or "", PART_OF: _id(record)}
         yield Conversation(f"{_id(record)}_{side}", messages, record.file.name, extra=extra)
 
 

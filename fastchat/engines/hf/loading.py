@@ -69,6 +69,7 @@ def load_model(options: EngineOptions, args: HfArgs) -> LoadedModel:
     model = _weights(path, config, kind, options, args, dtype, placement)
     if own_adapter is not None:
         model = _merged(model, own_adapter)
+        _learn_ends(model, own_adapter)
     if options.adapters:
         from fastchat.engines.hf.adapters import attach
 
@@ -192,6 +193,15 @@ def _merged(model: Any, adapter: Path) -> Any:
                 layer.merge()
                 model.set_submodule(name, layer.get_base_layer())
     return model
+
+
+def _learn_ends(model: Any, adapter: Path) -> None:
+    """What ends an answer, if the adapter says so: it may have learned other ends than its base."""
+    import transformers
+
+    if (adapter / "generation_config.json").is_file():
+        with loading_errors(adapter):
+            model.generation_config = transformers.GenerationConfig.from_pretrained(adapter, local_files_only=True)
 
 
 def _tokenizer(path: Path, options: EngineOptions) -> Any:

@@ -18,6 +18,7 @@ from fastchat.llm_judge.results.opinions import Choice, Item, Opinion, by_item
 from fastchat.ranking.comparisons import Codes, Floats
 
 CHOICES = tuple(Choice)
+_NO_ERROR = 1e-12  # what rounding leaves of nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +172,8 @@ def _above(agreed: float, chance: float) -> float:
 
 
 def _beyond_chance(counted: _Counted, coefficient: Callable[[Floats], float]) -> Estimate | None:
-    """The interval is the jackknife's, which leaves out one question at a time."""
+    """The interval is the jackknife's, which leaves out one question at a time. There is none where all questions tell
+    the same."""
     if len(counted.numbers) == 0:
         return None
     value = coefficient(counted.numbers)
@@ -180,5 +182,7 @@ def _beyond_chance(counted: _Counted, coefficient: Callable[[Floats], float]) ->
         return Estimate(value)
     without = np.array([coefficient(counted.numbers[counted.questions != at]) for at in range(number)])
     error = float(np.sqrt((number - 1) / number * np.square(without - without.mean()).sum()))
+    if error < _NO_ERROR:
+        return Estimate(value)
     half = quantile(counted.questions) * error
-    return Estimate(value, error, value - half, value + half)
+    return Estimate(value, error, max(-1.0, value - half), min(1.0, value + half))

@@ -4,6 +4,7 @@ from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from fastchat.core.outputs import write_output
 from fastchat.llm_judge.files import encode, id_order, read_rows
 from fastchat.llm_judge.records import PairVerdict, Row, SingleVerdict
 
@@ -15,7 +16,11 @@ class Cleaned:
     models: tuple[str, ...]  # of the rows that are left
 
     def write(self, file: Path) -> None:
-        file.write_bytes(b"".join(map(encode, self.rows)))
+        """
+        Raises:
+            SetupError: it cannot be written.
+        """
+        write_output(file, b"".join(map(encode, self.rows)))
 
 
 def cleaned(file: Path, models: Collection[str] = ()) -> Cleaned:

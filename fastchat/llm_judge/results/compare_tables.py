@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from fastchat.llm_judge.results.compare import FIRST, SECOND, Comparison, Part, Side
-from fastchat.llm_judge.results.tables import Table, agreement_tables, number_text
+from fastchat.llm_judge.results.table import Table, number_text
+from fastchat.llm_judge.results.tables import agreement_tables
 
 _SHOWN = 20  # changes
 

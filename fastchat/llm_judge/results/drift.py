@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from fastchat.core.errors import SetupError
 from fastchat.llm_judge.anchors import Anchor, Grade, Graded
 from fastchat.llm_judge.results.estimates import Estimate, coded, mean
-from fastchat.llm_judge.results.tables import Table, number_text
+from fastchat.llm_judge.results.table import Table, number_text
 
 _FEWEST = 6  # grades in common: of fewer, nothing can be said
 

@@ -1,13 +1,14 @@
-"""Rankings of several answers: mean ranks, first places, strengths by Plackett and Luce, and what the order does.
+"""Rankings of several answers: mean ranks, first places, strengths by Bradley and Terry, and what the order does.
 
-Each list was ranked twice, the second time in the reverse order, so that over both every answer stood in the middle: a
-judge who favours a place favours nobody. A rank among five is not one among six, so lists of other models have a board
-of their own.
+Each list was ranked twice, the second time in the reverse order, so that of each two answers either was once before the
+other: a judge who favours a place favours nobody. (Strengths by Plackett and Luce would not have that: to them a list
+and its reverse are news, good ones for whoever is in the middle of both.) A rank among five is not one among six, so
+lists of other models have a board of their own.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
@@ -15,11 +16,11 @@ import numpy as np
 from fastchat.llm_judge.records import ListVerdict, Ranking
 from fastchat.llm_judge.results.estimates import Estimate, coded, estimated, mean, share
 from fastchat.llm_judge.results.pairwise import Rating, rating_board
-from fastchat.ranking.comparisons import Codes, Floats
-from fastchat.ranking.plackett_luce import fit_plackett_luce, rankings
+from fastchat.ranking.bradley_terry import fit_bradley_terry
+from fastchat.ranking.clusters import clustered
+from fastchat.ranking.comparisons import Codes, Outcome, comparisons
+from fastchat.ranking.counts import Counts
 from fastchat.ranking.results import Estimates
-
-_PARTS = 100  # of the questions, of which one is left out at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class ListBoard:
     """Of lists of the same models."""
 
     models: tuple[ModelRank, ...]  # the best first
-    ratings: tuple[Rating, ...]  # Plackett-Luce
+    ratings: tuple[Rating, ...]  # Bradley-Terry, of all pairs of answers in both games
     notes: tuple[str, ...]  # of the fit
     consistent: Estimate  # share of pairs of answers whose order is the same in both games
     order_effect: Estimate  # ranks that an answer loses when it stands last and not first
@@ -61,7 +62,6 @@ def ranks(ranking: Ranking) -> Mapping[str, float]:
 def _board(rows: Sequence[ListVerdict]) -> ListBoard:
     asked = coded(row.question_id for row in rows)
     fit = _fit(rows, asked)
-    questions = len(np.unique(asked))
     both = [(ranks(row.g1_ranking), ranks(row.g2_ranking)) for row in rows]
     models = [
         ModelRank(
@@ -73,12 +73,12 @@ def _board(rows: Sequence[ListVerdict]) -> ListBoard:
     ]
     return ListBoard(
         models=tuple(sorted(models, key=lambda each: each.mean_rank.value)),
-        ratings=rating_board(fit) if questions > 1 else tuple(map(_open, rating_board(fit))),
+        ratings=rating_board(fit, asked),
         notes=tuple(fit.parameters["notes"]),
         consistent=_consistent(both, asked),
         order_effect=_order_effect(rows, asked),
         verdicts=len(rows),
-        questions=questions,
+        questions=len(np.unique(asked)),
     )
 
 
@@ -112,31 +112,19 @@ def _lost(row: ListVerdict) -> list[float]:
     return [after[model] - before[model] for model in row.models]
 
 
-def _open(rating: Rating) -> Rating:
-    """One question tells nothing of how questions differ."""
-    return replace(rating, lower=None, upper=None)
-
-
 def _fit(rows: Sequence[ListVerdict], asked: Codes) -> Estimates:
-    """Errors are the jackknife's, which leaves out a part of the questions at a time."""
-    fit = _strengths(rows)
-    parts = asked % _PARTS
-    number = int(parts.max()) + 1
-    if number < 2:
-        return fit
-    without = [[row for row, part in zip(rows, parts, strict=True) if part != left_out] for left_out in range(number)]
-    draws: Floats = np.array([_strengths(kept).strengths for kept in without])
-    apart = draws - draws.mean(axis=0)
-    covariance = apart.T @ apart * (number - 1) / number
-    return replace(fit, covariance=covariance, parameters={**fit.parameters, "covariance": "jackknife"})
+    """A list is as many games as it has pairs, which of lists by Plackett's and Luce's model gives the same strengths
+    (Azari Soufiani et al. 2013). What belongs to a question is one draw."""
+    met = [
+        (a, b, _outcome(standing[a], standing[b]), question)
+        for row, question in zip(rows, asked.tolist(), strict=True)
+        for standing in (ranks(row.g1_ranking), ranks(row.g2_ranking))
+        for a, b in combinations(sorted(row.models), 2)
+    ]
+    left, right, outcomes, questions = zip(*met, strict=True)
+    votes = comparisons(left, right, outcomes)
+    return clustered(fit_bradley_terry(Counts.of(votes)), votes, np.array(questions, dtype=asked.dtype))
 
 
-def _strengths(rows: Sequence[ListVerdict]) -> Estimates:
-    lists = [names for row in rows for ranking in (row.g1_ranking, row.g2_ranking) for names in _untied(ranking)]
-    return fit_plackett_luce(rankings(lists, weight=[0.5] * len(lists)))
-
-
-def _untied(ranking: Ranking) -> Iterator[list[str]]:
-    """Plackett and Luce know no ties, so a list counts half with those that tie in one order, half in the reverse."""
-    yield [model for place in ranking for model in sorted(place)]
-    yield [model for place in ranking for model in sorted(place, reverse=True)]
+def _outcome(rank: float, other: float) -> Outcome:
+    return Outcome.TIE if rank == other else Outcome.LEFT if rank < other else Outcome.RIGHT

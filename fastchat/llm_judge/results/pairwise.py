@@ -145,21 +145,23 @@ def position(readable: Sequence[PairVerdict]) -> Position | None:
 
 
 def _ratings(readable: Sequence[PairVerdict]) -> tuple[tuple[Rating, ...], tuple[str, ...]]:
-    votes = results(readable)
-    fit = clustered(fit_bradley_terry(Counts.of(votes)), votes, questions(readable))
-    return rating_board(fit), tuple(fit.parameters["notes"])
+    votes, asked = results(readable), questions(readable)
+    fit = clustered(fit_bradley_terry(Counts.of(votes)), votes, asked)
+    return rating_board(fit, asked), tuple(fit.parameters["notes"])
 
 
-def rating_board(fit: Estimates) -> tuple[Rating, ...]:
+def rating_board(fit: Estimates, asked: Codes) -> tuple[Rating, ...]:
+    """The best first. One question tells nothing of how questions differ, so it bounds no rating and no rank."""
     ranks, (lower, upper) = rank_sets(fit), interval(fit)
+    is_bounded = len(np.unique(asked)) > 1
     rows = [
         Rating(
             model,
             _points(fit.strengths[at]),
-            None if fit.unbounded[at] == Unbounded.BELOW else _points(lower[at]),
-            None if fit.unbounded[at] == Unbounded.ABOVE else _points(upper[at]),
-            int(ranks.lower[at]),
-            int(ranks.upper[at]),
+            _points(lower[at]) if is_bounded and fit.unbounded[at] != Unbounded.BELOW else None,
+            _points(upper[at]) if is_bounded and fit.unbounded[at] != Unbounded.ABOVE else None,
+            int(ranks.lower[at]) if is_bounded else 1,
+            int(ranks.upper[at]) if is_bounded else len(fit.models),
         )
         for at, model in enumerate(fit.models)
     ]
@@ -188,7 +190,7 @@ def _effects(readable: Sequence[PairVerdict], lengths: Mapping[Answered, int]) -
     votes = replace(by_game(known), covariates={LENGTH: normalised_difference(sides[:, 0], sides[:, 1])})
     asked = questions(known)
     fit = fit_style(votes, side=True, clusters=asked)
-    return _Effects(order, coefficient(fit, LENGTH, asked), rating_board(fit))
+    return _Effects(order, coefficient(fit, LENGTH, asked), rating_board(fit, asked))
 
 
 def answers_of(game: Game) -> tuple[Answered, Answered]:

@@ -10,7 +10,8 @@ from rich.text import Text
 
 from fastchat.llm_judge.results.estimates import Estimate
 from fastchat.llm_judge.results.report import JudgeReport, Report
-from fastchat.llm_judge.results.tables import Table, tables
+from fastchat.llm_judge.results.table import Table
+from fastchat.llm_judge.results.tables import tables
 
 
 def text(shown: Iterable[Table], width: int = 120) -> str:

@@ -39,6 +39,7 @@ class JudgeReport:
     lists: tuple[ListBoard, ...]  # one for each set of models
     kin: tuple[Kin, ...]  # contestants of the judge's own family
     failures: Mapping[str, int]  # verdicts that could not be had, by reason
+    failures_of_models: Mapping[str, int]  # the same, by whose answers they were about
     turned_pairs: int  # that were there in both orders of names; the last counts
     calibrated: tuple[Calibrated, ...]  # empty without votes of people
 
@@ -114,6 +115,7 @@ def _of_judge(judge: str, judged: Judged, by_people: Sequence[Opinion], baseline
         lists=list_boards(judged.lists),
         kin=() if is_person else kin(judge, judged.models),
         failures=dict(Counter(failure.reason for failure in judged.failures).most_common()),
+        failures_of_models=dict(Counter(name for failure in judged.failures for name in failure.models).most_common()),
         turned_pairs=judged.turned.get(judge, 0),
         calibrated=() if is_person else calibrated(opinions, by_people),
     )

@@ -8,7 +8,8 @@ from statistics import fmean
 from fastchat import __version__
 from fastchat.llm_judge.results.games import is_readable
 from fastchat.llm_judge.results.scores import FAILED
-from fastchat.llm_judge.results.tables import Table, tables
+from fastchat.llm_judge.results.table import Table
+from fastchat.llm_judge.results.tables import tables
 from fastchat.llm_judge.site.html import name, page, select, table
 from fastchat.llm_judge.site.reading import Asked, Bench, winner
 

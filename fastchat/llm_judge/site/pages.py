@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from fastchat.core.errors import SetupError
 from fastchat.llm_judge.site.html import MARK
 from fastchat.llm_judge.site.index import index_page
 from fastchat.llm_judge.site.plots import can_draw, plots, plots_page
@@ -57,17 +58,24 @@ def _file(at: int) -> str:
 
 
 def write_site(bench: Bench, folder: Path) -> int:
-    """How many pages. What is there is replaced, and pages of questions that are no more are removed.
+    """How many pages. Ours that are there are replaced, and those of questions that are no more are removed.
 
     Raises:
+        SetupError: a page of somebody else stands there.
         OSError: it cannot be written.
     """
     site = Site(bench)
-    (folder / _QUESTIONS).mkdir(parents=True, exist_ok=True)
     written = [folder / name for name in site.names]
+    if foreign := next((file for file in written if file.exists() and not _is_ours(file)), None):
+        raise SetupError(f"{foreign} is there already, and no page of ours. Name another folder with --output.")
+    (folder / _QUESTIONS).mkdir(parents=True, exist_ok=True)
     for name, file in zip(site.names, written, strict=True):
         file.write_text(site.page(name) or "", "utf-8", errors="replace")
     for file in set((folder / _QUESTIONS).glob("*.html")) - set(written):
-        if MARK in file.read_text("utf-8", errors="replace")[:500]:
+        if _is_ours(file):
             file.unlink()
     return len(written)
+
+
+def _is_ours(file: Path) -> bool:
+    return MARK in file.read_text("utf-8", errors="replace")[:500]

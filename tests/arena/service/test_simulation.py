@@ -35,6 +35,8 @@ async def hasty(tmp_path: Path, empty_store: Path) -> AsyncIterator[Stage]:
         (SHORT, "Water falls. That is rain.", Outcome.TIE),
         ("", "?", Outcome.BOTH_BAD),
         (SHORT, "Rain is water that", Outcome.LEFT),
+        (LONG, "Rain is water that", Outcome.LEFT),
+        ("Rain is water that", "Water that falls from clouds and", Outcome.BOTH_BAD),
     ],
 )
 def test_a_concise_answer_that_ends_whole_is_preferred(left: str, right: str, outcome: Outcome) -> None:

@@ -162,6 +162,19 @@ async def test_failures_are_counted_with_their_reasons_and_asked_again(
     assert len(answers(out)) == PROMPTS
 
 
+async def test_with_a_higher_limit_what_was_cut_off_is_asked_again(tmp_path: Path, talks: Path) -> None:
+    def say(body: Mapping[str, Any]) -> str:
+        return "" if body["max_tokens"] < 20 and "2" in body["messages"][0]["content"] else "yes"
+
+    out = tmp_path / "out.json"
+    async with serving(Endpoint(say, ("teacher",))) as endpoint:
+        assert await status_of(line_of(endpoint, talks, out, "--max-tokens", "10")) == 1
+        before = endpoint.calls
+        assert await status_of(line_of(endpoint, talks, out, "--max-tokens", "20")) == 0
+        assert endpoint.calls == before + 2
+    assert len(answers(out)) == PROMPTS
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from fastchat.llm_judge.results.agreement import agreements, cohen_kappa, gwet_ac1, krippendorff_alpha, majority
+from fastchat.llm_judge.results.estimates import Estimate
 from fastchat.llm_judge.results.opinions import Choice, Item, Opinion, opinion
 from tests.llm_judge.results.judgments import table
 
@@ -141,3 +142,14 @@ def test_krippendorffs_example_of_two_values() -> None:
     one, other = "0100000010", "1110010000"
     numbers = np.array([[(a + b).count("0"), (a + b).count("1")] for a, b in zip(one, other, strict=True)], float)
     assert krippendorff_alpha(numbers) == pytest.approx(0.095, abs=5e-4)
+
+
+def test_questions_that_all_tell_the_same_leave_no_interval() -> None:
+    same = [vote for question in range(3) for vote in votes([A, A], question=question)]
+    assert agreements(same, "human", "human").alpha == Estimate(1.0)
+
+
+def test_no_interval_of_a_coefficient_goes_beyond_what_it_can_be() -> None:
+    found = agreements([*votes([A, A], question=1), *votes([A, B], question=2)], "human", "human").ac1
+    assert found is not None
+    assert (found.lower, found.upper) == (-1, 1)

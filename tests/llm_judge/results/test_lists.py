@@ -121,3 +121,9 @@ def test_a_list_is_an_opinion_on_each_pair() -> None:
         ("a", "c"): "tie",
         ("b", "c"): "model_a",
     }
+
+
+def test_who_always_stands_in_the_middle_of_a_judge_that_ranks_by_place_gains_nothing() -> None:
+    rows = [verdict(at, (("a",), ("b",), ("c",)), (("c",), ("b",), ("a",))) for at in range(5)]
+    assert {round(rating.rating, 6) for rating in board(rows).ratings} == {1000}
+    assert {(rating.best_rank, rating.worst_rank) for rating in board(rows).ratings} == {(1, 3)}

@@ -95,3 +95,8 @@ def test_a_model_that_always_wins_has_no_upper_end() -> None:
 
 def _includes(found: Estimate, value: float) -> bool:
     return found.lower is not None and found.upper is not None and found.lower <= value <= found.upper
+
+
+def test_one_question_bounds_no_rating() -> None:
+    found = pair_board([pair("a", "b", 1, ("model_1", "model_1")), pair("b", "c", 1, ("tie", "tie"))], {})
+    assert {(row.lower, row.upper, row.best_rank, row.worst_rank) for row in found.ratings} == {(None, None, 1, 3)}

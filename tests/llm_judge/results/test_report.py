@@ -79,6 +79,7 @@ def test_a_folder_is_read_whole(report: Report) -> None:
 
 def test_a_failure_that_a_verdict_came_after_is_none(report: Report) -> None:
     assert report.judges[0].failures == {"no verdict in it": 1}
+    assert report.judges[0].failures_of_models == {"bard": 1}
 
 
 def test_json_has_every_number(report: Report) -> None:
@@ -95,6 +96,7 @@ def test_tables_can_be_read(report: Report) -> None:
     assert "are told apart in 80 of 100 such runs" in shown
     assert "of 800 pairs asked in both orders 69 %" in shown.lower()
     assert "no verdict in it" in shown
+    assert "On answers of: bard 1." in shown
     assert max(map(len, shown.splitlines())) <= 120
     page = markdown(report)
     assert page.count("\n## ") + 1 == len(list(tables(report)))
