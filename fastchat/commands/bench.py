@@ -20,7 +20,7 @@ from fastchat.commands.bench_copies import starting
 from fastchat.commands.bench_judging import JudgingSettings
 from fastchat.commands.bench_progress import ProgressBars, begin, end, tell_kin
 from fastchat.commands.bench_results import CombineSettings, ShowSettings, combine, print_report, show
-from fastchat.commands.bench_site import BrowseSettings, ExportSettings, browse, export
+from fastchat.commands.bench_site import BrowseSettings, ExportSettings, browse, export, open_site
 from fastchat.commands.bench_static import StaticSettings, static
 from fastchat.commands.bench_suites import CertifySettings, NewSettings, VerifySettings, certify, new, verify
 from fastchat.core.actions import Action, run_action
@@ -102,6 +102,8 @@ class JudgeSettings(_BenchSettings, JudgingSettings):
 class RunSettings(_AnsweringSettings, JudgeSettings):
     model_config = SettingsConfigDict(env_prefix="FASTCHAT_BENCH_")
 
+    opens: bool = setting(False, "also write the result as pages, to DIR/site, and open them in a browser", "--open")
+
 
 def main(argv: Sequence[str] | None = None) -> None:
     arguments = list(sys.argv[1:] if argv is None else argv)
@@ -136,8 +138,8 @@ async def _run(settings: RunSettings) -> int:
 
     wanted = [*settings.models, *settings.judge, *([settings.baseline] if settings.baseline else [])]
     async with _opened(settings, wanted) as session:
-        models = [session.name(model) for model in settings.models] or session.reach.contestants
-        judges = [session.name(judge) for judge in settings.judge]
+        models = session.names(settings.models) or session.reach.contestants
+        judges = session.names(settings.judge)
         runs_answers = is_checked(session.folder.root)
         if not judges and not runs_answers and (settings.models or session.reach.served):
             raise SetupError(f"--judge is missing: who grades the answers? Served: {', '.join(session.reach.served)}.")
@@ -158,6 +160,8 @@ async def _run(settings: RunSettings) -> int:
         tell_kin(judges, making.answering)
     if runs_answers or any((session.folder.root / "model_judgment").glob("*.jsonl")):
         print_report(session.folder.root)
+        if settings.opens:
+            open_site(session.folder.root)
     return 1 if left.calls else 0
 
 
@@ -165,7 +169,7 @@ async def _answer(settings: AnswerSettings) -> int:
     if settings.answer_file and len(settings.models) > 1:
         raise SetupError("--answer-file takes the answers of one model, but --models names several.")
     async with _opened(settings, settings.models, answer_file=settings.answer_file) as session:
-        models = [session.name(model) for model in settings.models] or session.reach.contestants
+        models = session.names(settings.models) or session.reach.contestants
         manner = _manner(settings)
         begin(session, session.plan(models, manner, None, ()))
         await session.answer(models, manner)
@@ -178,9 +182,9 @@ async def _judge(settings: JudgeSettings) -> int:
     if not settings.judge:
         raise SetupError("--judge is missing: who grades the answers?")
     async with _opened(settings, settings.judge) as session:
-        models = settings.models or session.folder.models
+        models = list(dict.fromkeys(settings.models)) or session.folder.models
         making = _making(settings, models, settings.baseline)
-        judges = [session.name(judge) for judge in settings.judge]
+        judges = session.names(settings.judge)
         making.check()
         begin(session, session.plan((), None, making, judges))
         await session.judge(making, judges, settings.judge_manner(), only_answered=False)

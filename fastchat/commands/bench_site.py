@@ -3,6 +3,8 @@
 As before `python3 -m fastchat.llm_judge.qa_browser`, whose flags `browse` understands.
 """
 
+import sys
+import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -46,12 +48,24 @@ class BrowseSettings(Settings):
 async def export(settings: ExportSettings) -> int:
     if settings.folder is None or settings.output is None:
         raise SetupError("Which folder, and where to? fastchat bench export DIR --output FOLDER")
+    _write_site(settings.folder, settings.output)
+    return 0
+
+
+def open_site(folder: Path) -> None:
+    """Write the pages into the folder, and have the user's browser show them, if there is one."""
+    index = _write_site(folder, folder / "site")
+    if not webbrowser.open(index.resolve().as_uri()):
+        print("No browser was found here to open it.", file=sys.stderr)
+
+
+def _write_site(folder: Path, target: Path) -> Path:
     from fastchat.llm_judge.site.pages import INDEX, write_site
     from fastchat.llm_judge.site.reading import read_bench
 
-    count = write_site(read_bench(settings.folder), settings.output)
-    print(f"{settings.output / INDEX}: written, {count} pages with those of the questions")
-    return 0
+    count = write_site(read_bench(folder), target)
+    print(f"{target / INDEX}: written, {count} pages with those of the questions")
+    return target / INDEX
 
 
 async def browse(settings: BrowseSettings) -> int:

@@ -8,6 +8,7 @@ from fastchat.data.records import Conversation, Message
 
 _CODE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*`", re.DOTALL)
 _WORD = re.compile(r"\w+")
+_NO_WORD = {code: " " for code in range(128) if not _WORD.match(chr(code))}
 _LONGEST_WORDS = 12  # characters, on average; more means that words are not separated, as in Chinese
 
 
@@ -42,15 +43,16 @@ def without_code(text: str) -> str:
 
 def words_of(text: str) -> list[str]:
     """In lower case, without punctuation; characters where words are not separated."""
-    words = _WORD.findall(text.lower())
+    text = text.lower()
+    words = text.translate(_NO_WORD).split() if text.isascii() else _WORD.findall(text)  # the same, in half the time
     if words and sum(map(len, words)) > _LONGEST_WORDS * len(words):
         return list("".join(words))
     return words
 
 
-def shingles(words: Sequence[str]) -> set[str]:
-    """Three words each."""
-    return set(map(" ".join, zip(words, words[1:], words[2:], strict=False))) or set(words)
+def shingles(words: Sequence[str]) -> list[str]:
+    """Three words each, as often as they are there."""
+    return list(map(" ".join, zip(words, words[1:], words[2:], strict=False))) or list(words)
 
 
 def excerpt(text: str, at: int = 0, length: int = 160) -> str:

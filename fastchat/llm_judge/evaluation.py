@@ -37,13 +37,14 @@ class MatchMaking:
     @property
     def groups(self) -> Sequence[tuple[str, ...]]:
         """Models whose answers are shown to the judge together."""
+        models = tuple(dict.fromkeys(self.models))
         if self.mode is Mode.PAIRWISE_ALL:
-            return list(combinations(self.models, 2))
+            return list(combinations(models, 2))
         if self.mode is Mode.LIST:
-            return [tuple(dict.fromkeys(self.models))]
+            return [models]
         if self.mode is Mode.PAIRWISE_BASELINE and self.baseline is not None:
-            return [(model, self.baseline) for model in self.models if model != self.baseline]
-        return [(model,) for model in self.models]
+            return [(model, self.baseline) for model in models if model != self.baseline]
+        return [(model,) for model in models]
 
     @property
     def answering(self) -> Sequence[str]:

@@ -64,6 +64,10 @@ class Session:
         """What a model is called in the files. One that nobody has may have answered before."""
         return self.reach.find(model) or model
 
+    def names(self, models: Iterable[str]) -> list[str]:
+        """Likewise of several, each once: one may have been named twice, or by its name and by its path."""
+        return list(dict.fromkeys(map(self.name, models)))
+
     def plan(
         self, models: Sequence[str], manner: Manner | None, making: MatchMaking | None, judges: Iterable[str]
     ) -> Plan:

@@ -100,8 +100,7 @@ class Encoder:
 
     def _samples(self, text: "_Text", encoding: Any) -> Iterator[Sample]:
         ids = np.asarray(encoding.ids, dtype=np.uint32)
-        offsets = np.asarray(encoding.offsets, dtype=np.int64).reshape(-1, 2)
-        answers = token_ranges(offsets, text.rendered.answers)
+        answers = token_ranges(encoding, text.rendered.answers)
         trained = np.zeros(len(ids), dtype=np.bool_)
         for first, end in answers:
             trained[first:end] = True

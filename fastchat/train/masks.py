@@ -4,11 +4,9 @@ Character positions come from the template's own marks, or from rendering what s
 by the offsets that the tokenizer gives. Nothing is tokenised twice, so nothing can mismatch.
 """
 
+from bisect import bisect_left
 from collections.abc import Sequence
-from typing import NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any, NamedTuple
 
 from fastchat.prompts.rendering import AnswerMarks
 
@@ -56,7 +54,15 @@ def end_of_answer(text: str, content: str, start: int, limit: int, stops: Sequen
     return min(ends, default=after)
 
 
-def token_ranges(offsets: NDArray[np.int64], answers: Sequence[Span]) -> list[Span]:
-    """The answers in tokens instead of characters."""
-    starts = offsets[:, 0]
-    return [Span(*map(int, np.searchsorted(starts, (answer.start, answer.end)))) for answer in answers]
+def token_ranges(encoding: Any, answers: Sequence[Span]) -> list[Span]:
+    """The answers in tokens instead of characters, of an encoding of `tokenizers`.
+
+    Each place is looked for: a list of all offsets takes longer to make than all the rest here.
+    """
+    tokens = range(len(encoding))
+
+    def begin(token: int) -> int:
+        place: int = encoding.token_to_chars(token)[0]
+        return place
+
+    return [Span(*(bisect_left(tokens, place, key=begin) for place in answer)) for answer in answers]

@@ -24,7 +24,6 @@ _WEIGHTS = (
     "*.safetensors.index.json",
     "pytorch_model*.bin",
     "*.gguf",
-    "config.json",
     "adapter_config.json",
 )
 # What a checkpoint cannot be read into if it differs.

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 import torch.distributed.checkpoint as dcp
+from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.state_dict import (
     StateDictOptions,
     get_model_state_dict,
@@ -204,7 +205,11 @@ class _Run:
 
     def save(self, folder: Path) -> None:
         """Each process writes its part; the file that says it is whole is written last."""
-        dcp.save(self._state(), checkpoint_id=folder)
+        try:
+            dcp.save(self._state(), checkpoint_id=folder)
+        except CheckpointException as error:  # which is no Exception, and holds what happened in each process
+            failures = [failure for failure, _ in error.failures.values() if isinstance(failure, OSError)]
+            raise failures[0] if failures else error from None
         dist.barrier()
         if dist.get_rank() == 0:
             self.progress.write(folder)

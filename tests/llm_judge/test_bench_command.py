@@ -103,6 +103,17 @@ async def test_a_whole_run_leaves_fastchats_files_and_counts_what_nobody_could_r
     assert read_spending(folder).calls == endpoint.calls
 
 
+async def test_the_report_is_opened_in_a_browser(
+    endpoint: Endpoint, questions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", lambda url: opened.append(url) or True)
+    await status_of([*run_line(endpoint, questions, tmp_path / "out"), "--open"])
+    index = tmp_path / "out" / "site" / "index.html"
+    assert opened == [index.as_uri()]
+    assert "m2" in index.read_text()
+
+
 async def test_the_same_line_again_asks_only_for_what_failed_and_not_the_cache(
     endpoint: Endpoint, questions: Path, tmp_path: Path
 ) -> None:
@@ -258,6 +269,15 @@ async def test_fastchats_judge_file_is_of_prompts(endpoint: Endpoint, data: Path
     assert await status_of([*line, "--judge-file", str(prompts)]) == 0
     assert any(row["user_prompt"].startswith("MINE ") for row in verdicts(tmp_path / "out"))
     assert prompts.read_text() == json.dumps(prompt) + "\n"
+
+
+async def test_who_is_named_twice_is_asked_once(endpoint: Endpoint, questions: Path, tmp_path: Path) -> None:
+    line = run_line(endpoint, questions, tmp_path / "out", "--question-end", "2", "--no-caching")
+    assert await status_of([*line, "--models", "m1,m2,m1", "--judge", "judge,judge"]) == 0
+    assert endpoint.calls == 2 * 2 * TURNS + 2 * 2 * TURNS
+    with pytest.raises(SetupError, match="pairwise-all needs two models; given: m2"):
+        await status_of([*line, "--first-n", "3", "--models", "m2,m2", "--mode", "pairwise-all"])
+    assert endpoint.calls == 2 * 2 * TURNS + 2 * 2 * TURNS  # nothing was asked before it was refused
 
 
 async def test_pairs_with_a_baseline_that_nobody_serves_any_more(questions: Path, tmp_path: Path) -> None:

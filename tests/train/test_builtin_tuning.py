@@ -32,4 +32,4 @@ def test_the_loss_on_real_conversations_that_were_held_out_falls(tmp_path: Path)
     assert lineage["conversations"] == len(records) - len(held_out)
     before, *_, after = lineage["held_out_losses"]
     print(f"{len(records) - len(held_out)} conversations; of {len(held_out)} held out: {before:.3f} → {after:.3f}")
-    assert after < 0.97 * before
+    assert after < before - 0.01

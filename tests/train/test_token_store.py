@@ -43,7 +43,7 @@ def test_samples_come_back_as_they_were(tmp_path: Path) -> None:
     for kept in (store, again):
         assert len(kept) == len(samples)
         assert kept.lengths.tolist() == [len(sample.ids) for sample in samples]
-        for mine, theirs in zip(samples, kept, strict=True):
+        for mine, theirs in zip(samples, map(kept.__getitem__, range(len(kept))), strict=True):
             assert (mine.ids.tolist(), mine.trained.tolist()) == (theirs.ids.tolist(), theirs.trained.tolist())
         assert [kept[at].weight for at in range(3)] == [1, 2, 0]
     assert store.is_weighted

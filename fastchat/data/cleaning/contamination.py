@@ -48,7 +48,7 @@ class _Index:
             words = words_of(question.text)
             if len(words) < _FEWEST_WORDS:
                 continue
-            pieces = shingles(words)
+            pieces = set(shingles(words))
             for piece in pieces:
                 self._with.setdefault(piece, []).append(len(self._questions))
             self._questions.append((question, len(pieces)))
@@ -58,7 +58,7 @@ class _Index:
 
     def find(self, text: str) -> Question | None:
         words = words_of(text)
-        pieces = shingles(words)
+        pieces = set(shingles(words))
         common = self._pieces & pieces
         if len(common) >= _ROW - 2 and (row := next((row for row in _rows(words) if row in self._rows), None)):
             return self._rows[row]  # a row of 13 has 11 sequences of three

@@ -98,8 +98,8 @@ def _normalised(message: Message) -> str:
     return json.dumps([content, calls], sort_keys=True)  # images count, and what a tool was asked
 
 
-def signature(tokens: set[str]) -> Any:
+def signature(tokens: list[str]) -> Any:
     library: Any = package("rensa", "Finding near duplicates")
     made = library.RMinHash(_PERMUTATIONS, _SEED)
-    made.update(list(tokens))
+    made.update(tokens)
     return made
