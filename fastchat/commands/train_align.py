@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from fastchat.commands.train_errors import file_errors
 from fastchat.core import logs
 from fastchat.core.errors import SetupError
 from fastchat.core.outputs import write_output
@@ -41,7 +42,7 @@ def align(method: "Method", say: Callable[[str], None], prog: str, given: Sequen
     recipe.check_packages()
     logs.configure("WARNING")
     quiet_libraries()
-    with _file_errors():
+    with file_errors():
         lessons, report = asyncio.run(_lessons(recipe))
         _tell(report, say)
         from fastchat.train import alignment
