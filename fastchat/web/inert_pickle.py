@@ -1,4 +1,4 @@
-"""Pickles of pandas, NumPy and Plotly, read without running any of them.
+"""Pickles of pandas, NumPy, Arrow and Plotly, read without running any of them.
 
 Every class or function that a pickle names becomes a stand-in, which only remembers what it was given; so nothing can
 be called, whatever the file says, and files of other versions of those libraries can be read as well. `table_of` then
@@ -10,12 +10,13 @@ import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
+from itertools import pairwise
 from math import prod
 from typing import Any, Never
 
 from fastchat.core.errors import SetupError
 
-_LIBRARIES = ("pandas", "numpy", "plotly", "_plotly_utils", "pytz", "dateutil", "zoneinfo", "datetime")
+_LIBRARIES = ("pandas", "numpy", "pyarrow", "plotly", "_plotly_utils", "pytz", "dateutil", "zoneinfo", "datetime")
 _BUILTINS = {
     ("builtins", "slice"), ("builtins", "set"), ("builtins", "frozenset"), ("builtins", "bytearray"),
     ("collections", "OrderedDict"), ("collections", "defaultdict"), ("copyreg", "_reconstructor"),
@@ -168,6 +169,8 @@ def _values(array: Any) -> Column:
         if "data" in inside:
             return _values(inside["data"])
         return range(inside["start"], inside["stop"], inside["step"])
+    if array.name.endswith(".ArrowStringArray"):
+        return _texts(array.state["_pa_array"])
     if array.name.endswith("__pyx_unpickle_NDArrayBacked"):
         return _values(next(part for part in array.state if _is_array(part)))
     if array.name.endswith("_frombuffer"):
@@ -175,6 +178,22 @@ def _values(array: Any) -> Column:
     if array.name.endswith("._reconstruct"):
         return _from_state(array)[1]
     raise _Unknown
+
+
+def _texts(array: Any) -> Column:
+    """Of an Arrow array of strings, or of one in pieces: https://arrow.apache.org/docs/format/Columnar.html"""
+    if array.name.endswith(".chunked_array"):
+        return [text for piece in array.args[0] for text in _texts(piece)]
+    kind, length, _nulls, offset, buffers = array.args[0][:5]
+    width = {"large_string": "q", "string": "i"}.get(kind.args[0]) or _unknown()
+    valid, ends, content = (_buffer(buffer) for buffer in buffers)
+    bounds = struct.unpack_from(f"<{length + 1}{width}", ends, offset * struct.calcsize(width))
+    texts = [content[start:end].decode("utf-8", "replace") for start, end in pairwise(bounds)]
+    return [text if not valid or valid[at // 8] >> at % 8 & 1 else None for at, text in enumerate(texts, offset)]
+
+
+def _buffer(buffer: Any) -> bytes:
+    return b"" if buffer is None else _bytes(buffer.args[0])
 
 
 def _is_array(value: object) -> bool:
@@ -194,6 +213,8 @@ def _from_buffer(array: StandIn) -> tuple[tuple[int, ...], Column]:
 
 
 def _bytes(content: Any) -> bytes:
+    if isinstance(content, StandIn) and content.name == "builtins.bytearray":
+        return _bytes(content.args[0])
     if isinstance(content, StandIn) and content.name == "_codecs.encode":  # how pickles of Python 2's kind hold bytes
         return str(content.args[0]).encode("latin-1")
     return bytes(content) if isinstance(content, bytes | bytearray) else _unknown()

@@ -49,12 +49,17 @@ def test_fastchats_pickle_without_groups() -> None:
     assert flat == grouped[:3]
 
 
+@pytest.mark.parametrize("storage", ["python", "pyarrow"])
 @pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
-def test_frames_of_this_pandas(protocol: int) -> None:
+def test_frames_of_this_pandas(protocol: int, storage: str) -> None:
     pandas = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    texts = pandas.StringDtype(storage, na_value=float("nan"))
     frame = pandas.DataFrame(
         {"rating": [1000.5, 900.0], "num_battles": [10, 12], "text": ["x", "y"], "few": [True, False]}, ["a", "b"]
     )
+    frame["text"] = frame["text"].astype(texts)
+    frame.index, frame["gap"] = frame.index.astype(texts), pandas.Series([None, "ü"], frame.index, texts)
     frame["small"] = frame["rating"].astype("float32")
     table = inert_pickle.table_of(inert_pickle.load(pickle.dumps(frame.sort_values("rating"), protocol), "it"))
     assert table is not None
@@ -64,6 +69,7 @@ def test_frames_of_this_pandas(protocol: int) -> None:
         "num_battles": [12, 10],
         "text": ["y", "x"],
         "few": [False, True],
+        "gap": ["ü", None if storage == "pyarrow" else pytest.approx(float("nan"), nan_ok=True)],
         "small": [900.0, 1000.5],
     }
 

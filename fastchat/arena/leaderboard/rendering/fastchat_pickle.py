@@ -87,13 +87,18 @@ def _table(rows: tuple[ModelRow, ...], confidence: float) -> "pd.DataFrame":
         # 1 + how many are better for sure, by the rank sets rather than by intervals that overlap.
         "final_ranking": [row.rank_lower for row in rows],
     }
-    return pd.DataFrame(columns, index=[row.name for row in rows])
+    return _plain(pd.DataFrame(columns, index=[row.name for row in rows]))
 
 
 def _draws(rows: tuple[ModelRow, ...], beside: Beside) -> "pd.DataFrame":
     import pandas as pd
 
-    return pd.DataFrame({row.name: beside.draws[row.name] for row in rows if row.name in beside.draws})
+    return _plain(pd.DataFrame({row.name: beside.draws[row.name] for row in rows if row.name in beside.draws}))
+
+
+def _plain(frame: "pd.DataFrame") -> "pd.DataFrame":
+    """With names as every pandas reads them: a new one takes Arrow's strings, where Arrow is installed."""
+    return frame.set_axis(frame.index.astype(object)).set_axis(frame.columns.astype(object), axis="columns")
 
 
 def _figures(rows: tuple[ModelRow, ...], category: CategoryBoard) -> dict[str, Any]:
