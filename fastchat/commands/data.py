@@ -77,7 +77,9 @@ class RulesSettings(Settings):
 
 
 class StatsSettings(_SourceSettings):
-    model: str | None = setting(None, "whose tokenizer counts, by folder or hub name (default: characters)")
+    model: str | None = setting(
+        None, "whose tokenizer counts, by folder, name on the hub or builtin (default: characters)"
+    )
 
 
 class ConvertSettings(_TargetSettings):
@@ -98,7 +100,7 @@ class SampleSettings(_TargetSettings):
 
 
 class SplitSettings(_TargetSettings):
-    model: str | None = setting(None, "whose tokenizer counts, by folder or hub name")
+    model: str | None = setting(None, "whose tokenizer counts, by folder, name on the hub or builtin")
     max_length: PositiveInt = setting(2048, "tokens of a part", metavar="N")
 
 
@@ -147,7 +149,7 @@ async def _clean(settings: CleanSettings) -> int:
     from fastchat.data.readers.conversations import read_conversations
     from fastchat.data.writers import conversation_file
 
-    source, target = _source(settings), _needed(settings.target, "OUT")
+    source, target = _source(settings), _target(settings.target, "OUT")
     if settings.report:
         check_name(settings.report)
     options = _options(settings)
@@ -180,8 +182,8 @@ def _options(settings: CleanSettings) -> "CleaningOptions":
 
     return CleaningOptions(
         words=_words(settings.words),
-        keep_languages=settings.keep_languages,
-        skip_languages=settings.skip_languages,
+        keep_languages=tuple(map(str.lower, settings.keep_languages)),
+        skip_languages=tuple(map(str.lower, settings.skip_languages)),
         min_chars=settings.min_chars,
         personal=settings.personal,
         phone_regions=tuple(region.upper() for region in settings.phone_regions),
@@ -247,10 +249,13 @@ def _print_result(tally: "Tally", chosen: "Chosen", target: Path, report: Path |
         table.add_row(name, f"{tally.changed(name):,}", f"{tally.dropped(name):,}")
     Console().print(table)
     if tally.unreadable:
-        print(f"{tally.unreadable:,} records could not be read; the report says why.")
+        where = "the report says why" if report else "--report FILE (.html or .json) says why"
+        print(f"{tally.unreadable:,} records could not be read; {where}.")
     print(f"{tally.written:,} of {tally.read:,} conversations are in {target}.")
     if report:
         print(f"What was found: {report}")
+    if tally.read and not tally.written:
+        print("warning: nothing was kept. The table shows which rule dropped how much.", file=sys.stderr)
 
 
 async def _rules(settings: RulesSettings) -> int:
@@ -309,7 +314,7 @@ async def _merge(settings: MergeSettings) -> int:
     if not settings.in_file:
         raise SetupError("--in-file is missing: which files are put together?")
     conversations = chain.from_iterable(map(read_conversations, settings.in_file))
-    await _write_to(_needed(settings.out_file, "--out-file"), settings.to, conversations)
+    await _write_to(_target(settings.out_file, "--out-file"), settings.to, conversations)
     return 0
 
 
@@ -330,7 +335,7 @@ async def _split(settings: SplitSettings) -> int:
     from fastchat.data.tokens import load_tokenizer, with_lengths
 
     if settings.model is None:
-        raise SetupError("--model is missing: whose tokens are counted? A folder, or a name on the hub.")
+        raise SetupError("--model is missing: whose tokens are counted? A folder, a name on the hub, or 'builtin'.")
     tokenizer = load_tokenizer(settings.model)
     measured = with_lengths(read_conversations(_source(settings), settings.format), tokenizer, with_special=True)
     await _write(settings, (part for one, lengths in measured for part in split(one, lengths, settings.max_length)))
@@ -342,7 +347,7 @@ async def _hold_out(settings: HoldOutSettings) -> int:
     from fastchat.data.selecting import is_held_out
     from fastchat.data.writers import conversation_file
 
-    train, test = _needed(settings.train, "TRAIN"), _needed(settings.test, "TEST")
+    train, test = _target(settings.train, "TRAIN"), _target(settings.test, "TEST")
     if settings.share >= 1:
         raise SetupError(f"--share {settings.share:g}: a share is below 1, as 0.1.")
     if train.resolve() == test.resolve():
@@ -365,8 +370,16 @@ async def _inspect(settings: InspectSettings) -> int:
         conversations = selecting.reservoir(conversations, settings.count, random.randrange(2**32))
     else:
         conversations = selecting.part(conversations, settings.begin, settings.begin + settings.count)
+    is_any = False
     for one in conversations:
         show(one)
+        is_any = True
+    if not is_any:
+        total = sum(1 for _ in read_conversations(_source(settings), settings.format))
+        raise SetupError(
+            f"There is nothing to show from --begin {settings.begin} on: {settings.source} has {total:,} "
+            "conversations, counted from 0."
+        )
     return 0
 
 
@@ -392,12 +405,12 @@ async def _identity(settings: IdentitySettings) -> int:
     from fastchat.data.identity import identity_conversations
 
     conversations = identity_conversations(settings.name, settings.organization)
-    await _write_to(_needed(settings.target, "OUT"), "sharegpt", conversations)
+    await _write_to(_target(settings.target, "OUT"), "sharegpt", conversations)
     return 0
 
 
 async def _write(settings: _TargetSettings, conversations: "Iterable[Conversation]") -> None:
-    await _write_to(_needed(settings.target, "OUT"), settings.to, conversations)
+    await _write_to(_target(settings.target, "OUT"), settings.to, conversations)
 
 
 async def _write_to(
@@ -421,6 +434,14 @@ async def _unhurried(items: "Iterable[T]") -> "AsyncIterator[T]":
 
 def _source(settings: _SourceSettings) -> Path:
     return _needed(settings.source, "IN")
+
+
+def _target(file: Path | None, name: str) -> Path:
+    from fastchat.data.writers import check_ending
+
+    target = _needed(file, name)
+    check_ending(target)
+    return target
 
 
 def _needed(file: Path | None, name: str) -> Path:

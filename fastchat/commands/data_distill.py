@@ -66,12 +66,13 @@ async def distill(settings: DistillSettings) -> int:
     from fastchat.data.distilling.exercises import digest, read_exercises
     from fastchat.data.distilling.notebook import Notebook
     from fastchat.data.distilling.teaching import Manner
-    from fastchat.data.writers import write_conversations
+    from fastchat.data.writers import check_ending, write_conversations
 
     if settings.source is None or settings.target is None:
         raise SetupError("IN and OUT are needed: what is asked, and the file to write. `--help` shows the order.")
     if settings.source.resolve() == settings.target.resolve():
         raise SetupError("IN and OUT are the same file. Name another OUT.")
+    check_ending(settings.target)
     exercises = list(read_exercises(settings.source, settings.format))
     named = [name for name in (settings.teacher, settings.asker) if name]
     async with settings.open_reach(named) as reach:

@@ -8,8 +8,10 @@ from typing import Any
 from fastchat.core.errors import MissingPackage, SetupError
 from fastchat.data.records import Conversation
 from fastchat.data.texts import text_of
+from fastchat.model import builtin
 
 _BATCH = 256  # conversations
+_ALLOWED = f"A model is a folder, a name on the hub, or {builtin.ALIASES[0]!r}."
 
 
 class Tokenizer:
@@ -29,7 +31,7 @@ class Tokenizer:
 
 
 def load_tokenizer(model: str) -> Tokenizer:
-    """By a folder or a name on the hub.
+    """By a folder, a name on the hub, or `builtin`.
 
     Raises:
         SetupError: there is none.
@@ -37,17 +39,19 @@ def load_tokenizer(model: str) -> Tokenizer:
     if model.startswith("~"):
         model = str(Path(model).expanduser())
     if model.startswith(("/", ".")) and not Path(model).is_dir():
-        raise SetupError(f"There is no folder {model}. A model is a folder, or a name on the hub.")
+        raise SetupError(f"There is no folder {model}. {_ALLOWED}")
     try:
         from transformers import AutoTokenizer
         from transformers.utils import logging
     except ModuleNotFoundError as error:
         raise MissingPackage(error.name or "transformers", "train", "Counting tokens") from None
     logging.set_verbosity_error()  # it warns of texts that are too long for the model, which is what is looked for
+    path = builtin.ensure_safetensors() if model in builtin.ALIASES else model
     try:
-        return Tokenizer(AutoTokenizer.from_pretrained(model))
+        return Tokenizer(AutoTokenizer.from_pretrained(path))
     except (OSError, ValueError) as error:
-        raise SetupError(f"The tokenizer of {model!r} cannot be loaded: {str(error).splitlines()[0]}") from None
+        reason = str(error).splitlines()[0].rstrip(".:")
+        raise SetupError(f"The tokenizer of {model!r} cannot be loaded: {reason}. {_ALLOWED}") from None
 
 
 def with_lengths(

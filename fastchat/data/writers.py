@@ -18,6 +18,7 @@ from fastchat.data.records import Conversation, Message
 
 Form: TypeAlias = Literal["sharegpt", "messages"]
 _LINES = (".jsonl", ".ndjson")
+_ENDINGS = (".json", *_LINES)
 _NAMES = {"user": "human", "assistant": "gpt", "system": "system", "tool": "observation"}
 
 
@@ -43,6 +44,15 @@ class ConversationFile:
     def end(self) -> None:
         if not self._is_lines:
             self._stream.write(b"\n]\n" if self.count else b"[]\n")
+
+
+def check_ending(file: Path) -> None:
+    """
+    Raises:
+        SetupError: its name does not say whether it is to be a list or lines.
+    """
+    if not file.name.removesuffix(".gz").endswith(_ENDINGS):
+        raise SetupError(f"Conversations are written as .json or .jsonl, also .gz: {file.name!r} is neither.")
 
 
 @contextmanager

@@ -72,7 +72,7 @@ class Recipe(_Section):
     attention: str | None = Field(None, description="of transformers; without it what suits packed rows")
     trust_remote_code: bool = False
     epochs: float = Field(3.0, gt=0)
-    max_steps: int = Field(-1, description="updates, whatever the epochs")
+    max_steps: int | None = Field(None, ge=1, description="updates, whatever the epochs")
     global_batch: int = Field(128, ge=1, description="conversations an update learns from, on all devices together")
     per_device_batch: int = Field(1, ge=1, description="rows a device takes at once")
     learning_rate: float = Field(2e-5, gt=0)

@@ -78,7 +78,7 @@ def _values(recipe: Recipe, machine: Machine, environ: Mapping[str, str]) -> dic
     values: dict[str, Any] = {
         "output_dir": str(recipe.output),
         "num_train_epochs": recipe.epochs,
-        "max_steps": recipe.max_steps,
+        "max_steps": recipe.max_steps or -1,
         "per_device_train_batch_size": recipe.per_device_batch,
         "per_device_eval_batch_size": recipe.per_device_batch,
         "gradient_accumulation_steps": -(-recipe.global_batch // (recipe.per_device_batch * machine.processes)),

@@ -56,6 +56,19 @@ def test_records_that_cannot_be_read_are_counted(tmp_path: Path, capsys: pytest.
     assert json.loads((tmp_path / "r.json").read_text())["conversations"] == {"read": 3, "unreadable": 1, "written": 2}
 
 
+def test_without_a_report_it_is_said_how_to_get_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = write(tmp_path / "in.json", [*ROWS, {"conversations": 7}])
+    out = run(capsys, "clean", source, tmp_path / "out.jsonl.gz", "--workers", "1")
+    assert "1 records could not be read; --report FILE" in out
+
+
+def test_a_file_of_which_nothing_is_kept_is_warned_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source, target = write(tmp_path / "in.json", ROWS), tmp_path / "out.json"
+    main(["data", "clean", str(source), str(target), "--keep-languages", "FR", "--workers", "1"])
+    assert "warning: nothing was kept" in capsys.readouterr().err
+    assert ids(target) == []
+
+
 def test_questions_of_an_evaluation_are_dropped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     asked = "Describe in one paragraph how a lighthouse keeper of the nineteenth century spent a stormy night"
     (tmp_path / "q.jsonl").write_text(json.dumps({"question_id": 7, "turns": [asked]}))
@@ -84,6 +97,9 @@ def test_words_may_stand_in_a_file(tmp_path: Path, capsys: pytest.CaptureFixture
         (["clean", "in.json", "out.json", "--format", "csv"], "There is no format 'csv'"),
         (["clean", "in.json", "out.json", "--format", "dolly"], "No record could be read"),
         (["clean", "in.json", "none/out.json"], "cannot be written: No such file"),
+        (["clean", "in.json", "out.txt"], ".json or .jsonl, also .gz: 'out.txt' is neither"),
+        (["clean", "in.json", "out.json", "--keep-languages", "english"], "There is no language 'english'"),
+        (["inspect", "in.json", "--begin", "100"], "in.json has 3 conversations"),
         (["split", "in.json", "out.json"], "--model is missing"),
         (["hold-out", "in.json", "a.json", "a.json"], "the same file"),
         (["hold-out", "in.json", "a.json", "b.json", "--share", "2"], "below 1"),

@@ -12,6 +12,7 @@ from fastchat.data.selecting import first_rounds, is_held_out, of_model, reservo
 from fastchat.data.special_tokens import without_special_tokens
 from fastchat.data.splitting import split
 from fastchat.data.tokens import Tokenizer, load_tokenizer, with_lengths
+from fastchat.model import builtin
 from tests.fastchat_data.talks import talk
 
 
@@ -95,6 +96,24 @@ def test_lengths_come_in_batches() -> None:
 def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(SetupError, match="There is no folder"):
         load_tokenizer(str(tmp_path / "none"))
+
+
+def test_the_built_in_model_is_found_without_the_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked: list[object] = []
+
+    def from_pretrained(path: object) -> Words:
+        asked.append(path)
+        if path != tmp_path:
+            raise OSError("no such name.\nTry another.")
+        return Words()
+
+    transformers = pytest.importorskip("transformers")
+    monkeypatch.setattr(transformers.AutoTokenizer, "from_pretrained", from_pretrained)
+    monkeypatch.setattr(builtin, "ensure_safetensors", lambda: tmp_path)
+    assert load_tokenizer("builtin").lengths(["a b"], with_special=False) == [2]
+    with pytest.raises(SetupError, match=r"no such name\. A model is a folder, a name on the hub, or 'builtin'"):
+        load_tokenizer("bultin")
+    assert asked == [tmp_path, "bultin"]
 
 
 def test_control_tokens_in_texts_are_broken() -> None:

@@ -57,6 +57,7 @@ async def test_the_store_of_an_arena_gives_its_votes(address: str, tmp_path: Pat
     assert first.is_blind
     assert [one["content"] for one in first.conversation_b] == ["question 0", "right of question 0"]
     assert read.source["head"] is not None
+    assert (await read_battles([place], "default", blind_only=True)).source == read.source  # so that lineage proves it
     with pytest.raises(SetupError, match="has no votes"):
         await read_battles([place], "another", blind_only=True)
     with pytest.raises(SetupError, match="Give it alone"):

@@ -9,6 +9,7 @@ from functools import cache
 from itertools import pairwise
 from typing import Any
 
+from fastchat.core.errors import SetupError
 from fastchat.data.cleaning.rules import Dropped
 from fastchat.data.packages import package
 from fastchat.data.records import Conversation
@@ -16,6 +17,7 @@ from fastchat.data.texts import excerpt, text_of, texts, without_code
 
 _WINDOW = 400  # characters of which a language is told
 _UNSURE = 0.5
+_UNKNOWN = "unknown"
 _FEWEST_LETTERS = 12
 _ITEM = re.compile(r"^([ \t]*)(\d{1,3})\. ", re.MULTILINE)
 _DIGITS = re.compile(r"(\d)\1{8}")
@@ -45,11 +47,22 @@ class Language:
     """By what stands outside code, at three places: the beginning alone is often a greeting or something pasted.
 
     One for which there is too little text is `unknown`, and kept or skipped by that name.
+
+    Raises:
+        SetupError: none is ever told by that name.
     """
 
-    keep: Sequence[str] = ()  # ISO 639-1; empty: all
+    keep: Sequence[str] = ()  # ISO 639-1, or 639-3 where that has none; empty: all
     skip: Sequence[str] = ()
     name: str = "language"
+
+    def __post_init__(self) -> None:
+        for code in (*self.keep, *self.skip):
+            if code not in _languages():
+                raise SetupError(
+                    f"There is no language {code!r}. Languages are given by their codes of two or three letters, such "
+                    f"as en, de, zh or yue; {_UNKNOWN!r} is one for which there is too little text."
+                )
 
     def apply(self, conversation: Conversation) -> Dropped | None:
         text = without_code("\n".join(texts(conversation, "user", "assistant")))
@@ -65,9 +78,9 @@ def language_of(text: str) -> str:
         [found] = _detector().detect(window, model="lite")
         scores[found["lang"]] += found["score"]
     if not scores:
-        return "unknown"
+        return _UNKNOWN
     language, score = scores.most_common(1)[0]
-    return language if score / scores.total() > _UNSURE else "unknown"
+    return language if score / scores.total() > _UNSURE else _UNKNOWN
 
 
 def _windows(text: str) -> list[str]:
@@ -78,6 +91,13 @@ def _windows(text: str) -> list[str]:
         return [plain]
     middle = (len(plain) - _WINDOW) // 2
     return [plain[:_WINDOW], plain[middle : middle + _WINDOW], plain[-_WINDOW:]]
+
+
+@cache
+def _languages() -> frozenset[str]:
+    """All that may be told of a text."""
+    every = _detector().detect("?", model="lite", k=1000, threshold=-1.0)  # the least likely, too
+    return frozenset((_UNKNOWN, *(found["lang"] for found in every)))
 
 
 @cache
