@@ -11,7 +11,8 @@ from typing import Any
 
 from fastchat.__main__ import run_command
 from fastchat.commands import arena_data, arena_log
-from fastchat.core.errors import FastChatError, MissingPackage, SetupError
+from fastchat.core.actions import end_with
+from fastchat.core.errors import MissingPackage
 from fastchat.launcher.store_settings import StoreSettings
 
 _FORMATS = ("fastchat", "parquet", "jsonl")
@@ -30,15 +31,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         if find_spec(package) is None:
             raise MissingPackage(package, "arena", "The arena")
     run: Callable[[StoreSettings, argparse.Namespace], Coroutine[Any, Any, int]] = flags.run
-    try:
-        status = asyncio.run(run(StoreSettings(**vars(flags)), flags))
-    except OSError as error:
-        place = f" {error.filename!r}" if error.filename else ""
-        raise SetupError(f"A file{place} cannot be read or written: {error.strerror or error}.") from None
-    except FastChatError as error:
-        raise SetupError(error.message) from None
-    if status:
-        raise SystemExit(status)
+    end_with(lambda: asyncio.run(run(StoreSettings(**vars(flags)), flags)))
 
 
 def _parser() -> argparse.ArgumentParser:

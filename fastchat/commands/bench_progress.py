@@ -64,6 +64,11 @@ def begin(session: "Session", plan: "Plan") -> None:
         SetupError: as `Session.check`.
     """
     session.check(plan)
+    tell_plan(plan, f"into {session.folder.root}", session.budget.left_usd)
+
+
+def tell_plan(plan: "Plan", about: str, left_usd: float | None) -> None:
+    """What is to be asked of whom, at what price, and whether the budget suffices."""
     console = Console(stderr=True)
     if not plan.calls:
         console.print("Nothing is left to ask.")
@@ -73,12 +78,11 @@ def begin(session: "Session", plan: "Plan") -> None:
         usd = "unknown" if share.usd is None else f"{share.usd:.2f}"
         counts = (share.calls, share.prompt_tokens, share.completion_tokens)
         table.add_row(share.model, *(f"{count:,}" for count in counts), usd)
-    console.print(f"To ask, about (into {session.folder.root}):", highlight=False)
+    console.print(f"To ask, about ({about}):", highlight=False)
     console.print(table)
-    left = session.budget.left_usd
-    if left is not None:
-        word = "which will not suffice" if plan.usd > left else "which should suffice"
-        console.print(f"Of the budget ${left:.2f} are left, {word}.", highlight=False)
+    if left_usd is not None:
+        word = "which will not suffice" if plan.usd > left_usd else "which should suffice"
+        console.print(f"Of the budget ${left_usd:.2f} are left, {word}.", highlight=False)
 
 
 def end(session: "Session", left: "Plan") -> None:

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from fastchat.data.records import Conversation
     from fastchat.llm_judge import asking
     from fastchat.llm_judge.budget import Budget
-    from fastchat.llm_judge.plan import Plan
     from fastchat.llm_judge.running import Tally
     from fastchat.llm_judge.settings import Reach
 
@@ -109,6 +108,7 @@ def _begin(left: "Sequence[Exercise]", manner: "Manner", reach: "Reach", budget:
     Raises:
         SetupError: a model is nowhere, or its price is not known although a budget is set.
     """
+    from fastchat.commands.bench_progress import tell_plan
     from fastchat.data.distilling.teaching import foresee
     from fastchat.llm_judge.plan import Foreseen, plan
 
@@ -116,27 +116,7 @@ def _begin(left: "Sequence[Exercise]", manner: "Manner", reach: "Reach", budget:
     for share in found.shares:
         reach.check(share.model)
         budget.check(share.model)
-    _print_plan(found, len(left), budget)
-
-
-def _print_plan(found: "Plan", conversations: int, budget: "Budget") -> None:
-    from rich.console import Console
-    from rich.table import Column, Table
-
-    console = Console(stderr=True, highlight=False)
-    if not found.calls:
-        console.print("Nothing is left to ask.")
-        return
-    table = Table("model", *(Column(name, justify="right") for name in ("calls", "tokens in", "tokens out", "USD")))
-    for share in found.shares:
-        usd = "unknown" if share.usd is None else f"{share.usd:.2f}"
-        counts = (share.calls, share.prompt_tokens, share.completion_tokens)
-        table.add_row(share.model, *(f"{count:,}" for count in counts), usd)
-    console.print(f"To ask, about, for {conversations:,} conversations:")
-    console.print(table)
-    if budget.left_usd is not None:
-        word = "which will not suffice" if found.usd > budget.left_usd else "which should suffice"
-        console.print(f"Of the budget ${budget.left_usd:.2f} are left, {word}.")
+    tell_plan(found, f"for {len(left):,} conversations", budget.left_usd)
 
 
 async def _teach_all(

@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 import json
-import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +10,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fastchat.core.errors import FastChatError, MissingPackage, SetupError
+from fastchat.core.actions import end_with
+from fastchat.core.errors import MissingPackage, SetupError
 from fastchat.core.outputs import write_output
 from fastchat.launcher.store_settings import StoreSettings
 
@@ -32,19 +32,7 @@ _CLEAN = "standard, words, refusals, short=CHARACTERS, daily=VOTES, dwell=SECOND
 def main(argv: Sequence[str] | None = None) -> None:
     flags = _parser().parse_args(argv)
     run: Callable[[argparse.Namespace], int] = flags.run
-    try:
-        status = run(flags)
-        sys.stdout.flush()  # what cannot be written is noticed here, and not when the interpreter ends
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains when it ends
-        raise SystemExit(141) from None
-    except OSError as error:
-        place = f" {error.filename!r}" if error.filename else ""
-        raise SetupError(f"A file{place} cannot be read or written: {error.strerror or error}.") from None
-    except FastChatError as error:
-        raise SetupError(error.message) from None
-    if status:
-        raise SystemExit(status)
+    end_with(lambda: run(flags))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -32,8 +32,18 @@ def run_action(prog: str, description: str, actions: Mapping[str, Action], argum
     said = f"{action.summary[0].upper()}{action.summary[1:]}."
     settings = action.settings.from_argv(given, prog=f"{prog} {name}", description=said)
     logs.configure("ERROR")
+    end_with(lambda: asyncio.run(action.run(settings)))
+
+
+def end_with(run: Callable[[], int]) -> None:
+    """Do what a command does; what it gives is the exit status.
+
+    Raises:
+        SetupError: what its user has to mend, a file that cannot be read or written included.
+        SystemExit: as `run_action`.
+    """
     try:
-        status = asyncio.run(action.run(settings))
+        status = run()
         sys.stdout.flush()  # what cannot be written is noticed here, and not when the interpreter ends
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains when it ends
