@@ -315,10 +315,14 @@ def test_inspecting_some(run: Run, flags: list[str], number: int) -> None:
 
 
 @pytest.mark.parametrize("name", ["clean_battle_data", "basic_stats", "inspect_conv"])
-def test_fastchats_modules_are_doors(run: Run, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_fastchats_modules_are_doors(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
     """With the abbreviations that its parsers took."""
     monkeypatch.setattr(sys, "argv", [name, "--max-num", "3", "--logs", str(SAMPLES)])
     runpy.run_module(f"fastchat.serve.monitor.{name}", run_name="__main__")
+    said = capsys.readouterr()
+    assert said.out + said.err
 
 
 def test_stats_and_help_need_no_optional_package(tmp_path: Path) -> None:
